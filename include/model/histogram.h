@@ -1,0 +1,42 @@
+/*
+ * Native histograms. Buckets are sparse: spans (gap, length) over an index, and one count a covered
+ * index. schema -4..8: boundaries at base 2^(2^-schema); schema -53: custom upper bounds in
+ * custom_values, counts in the positive spans. Source: Prometheus' native histogram specification.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define HISTOGRAM_SCHEMA_MIN (-4)
+#define HISTOGRAM_SCHEMA_MAX 8
+#define HISTOGRAM_SCHEMA_CUSTOM (-53)
+
+typedef enum CounterResetHint { RESET_UNKNOWN, RESET_YES, RESET_NO, RESET_GAUGE } CounterResetHint;
+
+typedef struct BucketSpan {
+    int32_t offset; /* gap to the end of the span before; the first: its starting index */
+    uint32_t length;
+} BucketSpan;
+
+/* Integer counts; buckets are deltas to the bucket before. Borrowed arrays. */
+typedef struct Histogram {
+    CounterResetHint reset_hint;
+    int32_t schema;
+    double zero_threshold, sum;
+    uint64_t zero_count, count;
+    uint32_t n_positive_spans, n_negative_spans, n_positive, n_negative, n_custom;
+    const BucketSpan *positive_spans, *negative_spans;
+    const int64_t *positive, *negative;
+    const double *custom_values;
+} Histogram;
+
+/* Float counts; buckets are absolute counts. Borrowed arrays. */
+typedef struct FloatHistogram {
+    CounterResetHint reset_hint;
+    int32_t schema;
+    double zero_threshold, sum, zero_count, count;
+    uint32_t n_positive_spans, n_negative_spans, n_positive, n_negative, n_custom;
+    const BucketSpan *positive_spans, *negative_spans;
+    const double *positive, *negative;
+    const double *custom_values;
+} FloatHistogram;

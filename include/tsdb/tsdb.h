@@ -1,0 +1,74 @@
+/*
+ * The database in a folder: head (recent samples in memory, journalled) and blocks (immutable LMDB
+ * environments). tsdb_storage() is its face to everybody else. Functions are for any thread unless
+ * said otherwise.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "loop/loop.h"
+#include "storage/storage.h"
+
+typedef struct Tsdb Tsdb;
+
+typedef struct TsdbOptions {
+    const char *dir; /* made if missing */
+    bool no_lockfile;
+    int64_t retention_ms;           /* 0 = keep for ever */
+    uint64_t retention_bytes;       /* 0 = no limit */
+    int64_t block_range_ms;         /* 0 = 2 h */
+    int64_t block_range_max_ms;     /* 0 = min(31 d, 10 % of retention) */
+    int64_t sync_interval_ms;       /* group commit: fdatasync at most this far apart; 0 = 1000 */
+    uint64_t journal_segment_bytes; /* 0 = 128 MiB */
+    unsigned replay_threads;        /* 0 = number of cores */
+} TsdbOptions;
+
+/*
+ * Opens or makes the database and replays the journal; may take seconds: call it on a worker. A
+ * folder that another process holds, or of a newer format version, is refused with a Problem.
+ * Progress: tsdb_replay_progress().
+ */
+int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem);
+/* Syncs the journal and closes. Every querier and appender must have been ended. */
+void tsdb_close(Tsdb *db);
+Storage *tsdb_storage(Tsdb *db);
+
+/* Cuts blocks that are due, compacts, applies retention, deletes journal that is no longer needed.
+ * Blocking: a background worker calls it every minute; one call at a time. */
+int tsdb_maintain(Tsdb *db);
+/* New limits after a configuration reload. */
+void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes);
+/* Writes everything, the head too unless skip_head, as a database of its own into
+ * dir/snapshots/<name> (blocks by hard link); name gets "20260102T030405Z-0123456789abcdef". */
+int tsdb_snapshot(Tsdb *db, bool skip_head, char name[64]);
+
+typedef struct TsdbStats {
+    uint64_t head_series, head_chunks, head_label_pairs, blocks, blocks_bytes, journal_bytes,
+        samples_appended;
+    int64_t head_min_time, head_max_time; /* TIME_MAX_MS, TIME_MIN_MS when empty */
+    int64_t lowest_time;                  /* of blocks and head */
+} TsdbStats;
+void tsdb_stats(Tsdb *db, TsdbStats *ret);
+/* Segments first..last of the journal and the one being read: status/walreplay. Before tsdb_open()
+ * has returned too. */
+void tsdb_replay_progress(int *ret_min, int *ret_max, int *ret_current);
+
+typedef struct TsdbCount {
+    Str name;
+    uint64_t value;
+} TsdbCount;
+typedef struct TsdbCardinality { /* each list: largest first, at most `limit` */
+    TsdbCount *series_by_metric, *values_by_label, *bytes_by_label,
+        *series_by_pair; /* pair as "name=value" */
+    size_t n_series_by_metric, n_values_by_label, n_bytes_by_label, n_series_by_pair;
+} TsdbCardinality;
+/* Of the head. */
+int tsdb_cardinality(Tsdb *db, size_t limit, Arena *a, TsdbCardinality *ret);
+
+typedef struct TsdbBlockInfo {
+    char id[27];                /* ULID */
+    int64_t min_time, max_time; /* max_time exclusive */
+    uint64_t samples, series, chunks, bytes;
+    int level;
+} TsdbBlockInfo;
+size_t tsdb_blocks(Tsdb *db, Arena *a, TsdbBlockInfo **ret);
