@@ -222,11 +222,13 @@ static bool same_time(const JournalSample *v, size_t n) {
 
 static void put_times(Buf *b, uint8_t *column, const JournalSample *v, size_t n) {
     uint8_t *p = column;
-    int64_t last = v[0].t;
+    int64_t last = v[0].t, max = last;
     for (size_t i = 0; i < n; i++) {
         p += uvarint_put(p, zigzag_encode((int64_t)((uint64_t)v[i].t - (uint64_t)last)));
         last = v[i].t;
+        max = MAX(max, last);
     }
+    buf_add_uvarint(b, (uint64_t)max - (uint64_t)v[0].t);
     put_column(b, column, (size_t)(p - column));
 }
 
@@ -352,11 +354,14 @@ static bool take_column(const uint8_t **p, const uint8_t *end, const uint8_t **f
 int journal_samples_init(JournalSamples *it, uint8_t type, Str payload) {
     *it = (JournalSamples){.timed = type == JOURNAL_SAMPLES_TIMED};
     const uint8_t *p = (const uint8_t *)payload.p, *end = p + payload.n;
+    uint64_t later = 0;
     if (!varint_get(&p, end, &it->t) || !uvarint_get(&p, end, &it->left) ||
         !take_column(&p, end, &it->refs, &it->refs_end) ||
-        (it->timed && !take_column(&p, end, &it->times, &it->times_end))) {
+        (it->timed && (!uvarint_get(&p, end, &later) ||
+                       !take_column(&p, end, &it->times, &it->times_end)))) {
         return -EBADMSG;
     }
+    it->max_time = (int64_t)((uint64_t)it->t + later);
     it->values = p;
     it->values_end = end;
     return 0;
@@ -395,7 +400,6 @@ int journal_samples_next(JournalSamples *it, JournalSample *ret) {
         it->slot++; /* gaps count from the slot behind the run */
     }
     ret->t = it->t;
-    ret->generation = 0;
     it->left--;
     return 1;
 }

@@ -26,7 +26,6 @@ typedef enum JournalType {
 /* A sample of the series in a slot of the head. */
 typedef struct JournalSample {
     uint32_t slot;
-    uint32_t generation; /* of the slot; the journal's order makes it superfluous there */
     int64_t t;
     double v;
 } JournalSample;
@@ -65,16 +64,14 @@ void journal_put_segment_header(Buf *b, SegmentHeader h);
 typedef struct JournalSeriesWriter {
     Buf *out;
     Buf payload;
-    bool any;
 } JournalSeriesWriter;
 void journal_series_begin(JournalSeriesWriter *w, Buf *out);
 void journal_series_add(JournalSeriesWriter *w, uint32_t slot, Labels labels);
-/* `more` as in JournalRecord, for the last record. */
 void journal_series_end(JournalSeriesWriter *w);
 /* All samples of a commit in as many records as needed; `scratch` is only working space. */
 void journal_put_samples(Buf *b, Buf *scratch, const JournalSample *v, size_t n);
 void journal_put_base(Buf *b, int64_t mint);
-/* Clears the "more" flag of the last record in b and checks it: a commit is complete. */
+/* Says which record from start on is the commit's last, and puts the checksums in. */
 void journal_seal(Buf *b, size_t start);
 
 /* ---- reading */
@@ -91,7 +88,7 @@ typedef struct JournalSamples {
     const uint8_t *refs, *refs_end, *times, *times_end, *values, *values_end;
     uint64_t left, run;
     uint32_t slot;
-    int64_t t;
+    int64_t t, max_time; /* of the next sample's predecessor; of all */
     bool timed;
 } JournalSamples;
 /* 0 or -EBADMSG. */
