@@ -1,16 +1,17 @@
 /*
- * The one wrapper of LMDB. Two kinds of environment, each one file without a lock file:
+ * The one wrapper of LMDB. An environment is one file, in one of three modes:
  *
  *   immutable  finished before (a block): read-only, no locks, no change ever; any number of
- *              processes. The same code writes it once in key order (LMDB_BUILD).
+ *              processes;
+ *   build      how such a file is made, once, mostly by appending in key order;
  *   durable    a small read-write database (state of alerts, silences): every commit is fsynced.
- * One process at a time, which the caller sees to; readers see the last commit.
+ *              "<path>-lock" lies beside it. Open it once a process; readers see the last commit.
  *
- * Keys and values are bytes; keys at most LMDB_KEY_MAX, not empty. Values borrowed from a read live
- * as long as its transaction; those of an immutable environment as long as the environment.
+ * Keys and values are bytes; keys 1..LMDB_KEY_MAX. Values borrowed from a read live as long as its
+ * transaction; those of an immutable environment as long as the environment.
  *
- * Threads: an environment is for any thread; a transaction and its cursors for one at a time. One
- * writing transaction at a time (the second waits).
+ * Threads: an environment is for any thread; a transaction and its cursors for one at a time (a
+ * writing one: the thread that began it). One writing transaction at a time: the second waits.
  *
  * 0 or a negative errno: -EBADMSG = the file is damaged, -ENOSPC also when the map is full.
  */
@@ -56,8 +57,8 @@ int lmdb_begin(LmdbEnv *e, bool write, LmdbTxn **ret);
 int lmdb_commit(LmdbTxn *t); /* ends it in any case */
 void lmdb_abort(LmdbTxn *t); /* NULL is fine */
 
-/* A named table, good for the life of the environment once this transaction has committed (or, for
- * an immutable one, ended). LMDB_NOT_FOUND when it is not there and make is false. */
+/* A named table, good for the life of the environment once this transaction has committed (a
+ * reading one too). LMDB_NOT_FOUND when it is not there and make is false. */
 int lmdb_table(LmdbTxn *t, const char *name, bool make, LmdbTable *ret);
 int lmdb_count(LmdbTxn *t, LmdbTable table, uint64_t *ret);
 int lmdb_get(LmdbTxn *t, LmdbTable table, Str key, Str *ret_value);

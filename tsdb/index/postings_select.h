@@ -12,7 +12,8 @@
 #include "model/matcher.h"
 #include "tsdb/index/postings.h"
 
-/* Called for a value of a label; `token` is the source's name for its postings. Negative stops. */
+/* Called for a value of a label; `token` is the source's name for its postings, good during this
+ * call. Negative stops. */
 typedef int (*PostingsValueFn)(void *arg, Str value, uint64_t token);
 
 typedef struct PostingsSource PostingsSource;
@@ -21,7 +22,7 @@ typedef struct PostingsSourceOps {
     int (*pair)(PostingsSource *s, Str name, Str value, Ids *ret);
     /* Each value of the name that starts with prefix, any order; what fn returned if negative. */
     int (*values)(PostingsSource *s, Str name, Str prefix, PostingsValueFn fn, void *arg);
-    /* Appends the ids behind a token; valid until the source changes. */
+    /* Appends the ids behind a token. */
     int (*list)(PostingsSource *s, uint64_t token, Ids *ret);
     /* Appends every series, sorted. */
     int (*all)(PostingsSource *s, Ids *ret);
@@ -32,8 +33,8 @@ struct PostingsSource {
 };
 
 /*
- * The ids of the series that match all n matchers, sorted, behind nothing (ret must be empty). n =
- * 0: every series. 0, -ECANCELED, or what the source said.
+ * The ids of the series that match all n matchers, sorted; ret must be empty. n = 0: every series.
+ * 0, -ECANCELED, or what the source said.
  */
 int postings_select(PostingsSource *s, const Matcher *m, size_t n, const atomic_bool *cancel,
                     Ids *ret);

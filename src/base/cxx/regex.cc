@@ -18,6 +18,7 @@
 #include <re2/re2.h>
 
 extern "C" {
+#include "base/gotext.h"
 #include "base/hash.h"
 #include "base/regex.h"
 #include "base/utf8.h"
@@ -538,23 +539,13 @@ void fill_groups(const std::vector<re2::StringPiece> &from, Str *ret, size_t n) 
 
 /* ---- Regexp.Expand ---- */
 
-bool is_name_rune(uint32_t rune) {
-    if (rune < 0x80) {
-        return isalnum(static_cast<int>(rune)) || rune == '_';
-    }
-    static const RE2 word("[\\pL\\p{Nd}]");
-    char t[4];
-    size_t n = utf8_encode(rune, t);
-    return RE2::FullMatch(re2::StringPiece(t, n), word);
-}
-
 /* name or {name} behind a dollar sign. */
 bool read_reference(Str *rest, Str *ret_name) {
     Str s = *rest;
     bool brace = s.n && s.p[0] == '{';
     s = str_from(s, brace);
     size_t n = 0, size;
-    while (n < s.n && is_name_rune(utf8_decode(str_from(s, n), &size))) {
+    while (n < s.n && rune_is_word(utf8_decode(str_from(s, n), &size))) {
         n += size;
     }
     if (!n || (brace && (n >= s.n || s.p[n] != '}'))) {
