@@ -1,5 +1,7 @@
 #include "promql/parser/ast.h"
 
+#include <stdio.h>
+
 #include "base/gotext.h"
 
 static void free_matchers(Matcher *m, size_t n) {
@@ -62,14 +64,14 @@ const char *promql_quote(Str s, char *dst, size_t size) {
 }
 
 const char *binary_op_text(BinaryOp op) {
-    static const char *const texts[] = {"+", "-",  "*",  "/",  "%",  "^",   "atan2", "==", "!=",
-                                        "<", "<=", ">",  ">=", "</", ">/",  "and",   "or", "unless"};
+    static const char *const texts[] = {"+", "-",  "*", "/",  "%",  "^",  "atan2", "==", "!=",
+                                        "<", "<=", ">", ">=", "</", ">/", "and",   "or", "unless"};
     return texts[op];
 }
 
 const char *aggregate_op_text(AggregateOp op) {
-    static const char *const texts[] = {"sum",    "avg",    "min",  "max",     "count",
-                                        "group",  "stddev", "stdvar", "topk",  "bottomk",
-                                        "quantile", "count_values", "limitk", "limit_ratio"};
+    static const char *const texts[] = {
+        "sum",    "avg",  "min",     "max",      "count",        "group",  "stddev",
+        "stdvar", "topk", "bottomk", "quantile", "count_values", "limitk", "limit_ratio"};
     return texts[op];
 }

@@ -169,7 +169,7 @@ struct Node {
         struct {
             AggregateOp op;
             Node *expr, *param; /* param NULL unless the operator has one */
-            Str *grouping; /* sorted */
+            Str *grouping;      /* sorted */
             size_t n_grouping;
             const Str *grouping_written; /* the same in the order of the text */
             bool without, has_grouping;

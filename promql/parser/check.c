@@ -2,6 +2,8 @@
  * Types and rules of the whole tree, children first, in Prometheus' order: the first broken rule is
  * the one reported. Depth of the recursion: AST_DEPTH_MAX.
  */
+#include <stdio.h>
+
 #include "promql/parser/parser.h"
 
 static bool check(Parser *p, Node *n, bool allow_empty_matchers);
@@ -10,8 +12,9 @@ static bool is_comparison(BinaryOp op) { return op >= OP_EQ && op <= OP_GE; }
 static bool is_set_operator(BinaryOp op) { return op >= OP_AND; }
 static bool is_value(const Node *n) { return n->type == PROMQL_SCALAR || n->type == PROMQL_VECTOR; }
 
-static bool expect_type(Parser *p, Node *n, PromqlType want, const char *where) {
-    if (!check(p, n, false))
+static bool expect_type(Parser *p, Node *n, PromqlType want, const char *where,
+                        bool allow_empty_matchers) {
+    if (!check(p, n, allow_empty_matchers))
         return false;
     if (n->type == want)
         return true;
@@ -117,7 +120,8 @@ static bool check_scalar_side(Parser *p, Node *n) {
                           "filling in missing series only allowed between instant vectors");
     n->binary.matching = NULL;
     if (is_set_operator(n->binary.op))
-        return parse_fail(p, n->start, "set operator \"%s\" not allowed in binary scalar expression",
+        return parse_fail(p, n->start,
+                          "set operator \"%s\" not allowed in binary scalar expression",
                           binary_op_text(n->binary.op));
     return true;
 }
@@ -148,13 +152,13 @@ static bool check_binary(Parser *p, Node *n) {
 
 static bool check_aggregate(Parser *p, Node *n) {
     n->type = PROMQL_VECTOR;
-    if (!expect_type(p, n->aggregate.expr, PROMQL_VECTOR, "aggregation expression"))
+    if (!expect_type(p, n->aggregate.expr, PROMQL_VECTOR, "aggregation expression", false))
         return false;
     if (!n->aggregate.param)
         return true;
     return expect_type(p, n->aggregate.param,
                        n->aggregate.op == AGG_COUNT_VALUES ? PROMQL_STRING : PROMQL_SCALAR,
-                       "aggregation parameter");
+                       "aggregation parameter", false);
 }
 
 static bool check_count(Parser *p, const Node *n) {
@@ -167,23 +171,51 @@ static bool check_count(Parser *p, const Node *n) {
         return true;
     }
     if (got < want - 1)
-        return parse_fail(p, n->start, "expected at least %zu argument(s) in call to \"%s\", got %zu",
-                          want - 1, f->name, got);
+        return parse_fail(p, n->start,
+                          "expected at least %zu argument(s) in call to \"%s\", got %zu", want - 1,
+                          f->name, got);
     size_t most = want - 1 + (size_t)f->variadic;
     if (f->variadic > 0 && got > most)
-        return parse_fail(p, n->start, "expected at most %zu argument(s) in call to \"%s\", got %zu",
-                          most, f->name, got);
+        return parse_fail(p, n->start,
+                          "expected at most %zu argument(s) in call to \"%s\", got %zu", most,
+                          f->name, got);
     return true;
 }
 
 static PromqlType type_of_letter(char c) {
-    return c == 'v' ? PROMQL_VECTOR : c == 'm' ? PROMQL_MATRIX : c == 's' ? PROMQL_SCALAR : PROMQL_STRING;
+    return c == 'v'   ? PROMQL_VECTOR
+           : c == 'm' ? PROMQL_MATRIX
+           : c == 's' ? PROMQL_SCALAR
+                      : PROMQL_STRING;
 }
 
-/* The second argument of info() looks like a selector but is a set of conditions. */
-static bool check_info_selector(Parser *p, Node *arg) {
-    if (!check(p, arg, true))
-        return false;
+/* The type by form alone, before the parts are checked. */
+static PromqlType type_by_form(const Node *n) {
+    switch (n->kind) {
+    case NODE_NUMBER: return PROMQL_SCALAR;
+    case NODE_STRING: return PROMQL_STRING;
+    case NODE_MATRIX_SELECTOR:
+    case NODE_SUBQUERY: return PROMQL_MATRIX;
+    case NODE_PAREN: return type_by_form(n->paren.expr);
+    case NODE_UNARY: return type_by_form(n->unary.expr);
+    case NODE_CALL: return n->call.function->returns;
+    case NODE_BINARY:
+        if (type_by_form(n->binary.lhs) != PROMQL_SCALAR)
+            return PROMQL_VECTOR;
+        return type_by_form(n->binary.rhs) == PROMQL_SCALAR ? PROMQL_SCALAR : PROMQL_VECTOR;
+    default: return PROMQL_VECTOR;
+    }
+}
+
+/* The second argument of info() looks like a selector but is a set of conditions, which may all
+ * match the empty string. */
+static bool check_info_selector(Parser *p, const Node *call) {
+    Node *arg = call->call.args[1];
+    PromqlType type = type_by_form(arg);
+    if (type != PROMQL_VECTOR)
+        return parse_fail(p, call->start,
+                          "expected type instant vector in call to function \"info\", got %s",
+                          promql_type_text(type));
     if (arg->kind != NODE_VECTOR_SELECTOR)
         return parse_fail(p, arg->start, "expected label selectors only");
     if (arg->vector.name.n)
@@ -199,17 +231,12 @@ static bool check_call(Parser *p, Node *n) {
     if (!check_count(p, n))
         return false;
     bool info = f->id == FN_INFO && n->call.n_args > 1;
-    if (info && n->call.args[1]->kind != NODE_VECTOR_SELECTOR &&
-        !expect_type(p, n->call.args[1], PROMQL_VECTOR, "call to function \"info\""))
-        return false;
-    if (info && !check_info_selector(p, n->call.args[1]))
+    if (info && !check_info_selector(p, n))
         return false;
     snprintf(where, sizeof(where), "call to function \"%s\"", f->name);
     for (size_t i = 0; i < n->call.n_args; i++) {
-        size_t letter = MIN(i, strlen(f->args) - 1);
-        if (info && i == 1)
-            continue;
-        if (!expect_type(p, n->call.args[i], type_of_letter(f->args[letter]), where))
+        PromqlType want = type_of_letter(f->args[MIN(i, strlen(f->args) - 1)]);
+        if (!expect_type(p, n->call.args[i], want, where, info && i == 1))
             return false;
     }
     return true;

@@ -515,8 +515,12 @@ static void read_statement(Lexer *l, Token *t) {
         else
             fail(l, t, "unexpected character after '!': %s", quote_rune(r, text));
         return;
-    case '<': emit(l, t, accept(l, "=") ? TOK_LTE : accept(l, "/") ? TOK_TRIM_UPPER : TOK_LSS); return;
-    case '>': emit(l, t, accept(l, "=") ? TOK_GTE : accept(l, "/") ? TOK_TRIM_LOWER : TOK_GTR); return;
+    case '<':
+        emit(l, t, accept(l, "=") ? TOK_LTE : accept(l, "/") ? TOK_TRIM_UPPER : TOK_LSS);
+        return;
+    case '>':
+        emit(l, t, accept(l, "=") ? TOK_GTE : accept(l, "/") ? TOK_TRIM_LOWER : TOK_GTR);
+        return;
     case '"':
     case '\'':
     case '`': read_string(l, t, r); return;
@@ -558,6 +562,13 @@ void lexer_next(Lexer *l, Token *ret) {
         read_statement(l, ret);
 }
 
+static Str first_runes(Str s, size_t n) {
+    size_t at = 0, size;
+    for (; n && at < s.n; n--, at += size)
+        utf8_decode(str_from(s, at), &size);
+    return str_upto(s, at);
+}
+
 void token_describe(const Token *t, char *dst, size_t size) {
     const char *noun = NULL;
     if (t->kind == TOK_EOF) {
@@ -581,9 +592,10 @@ void token_describe(const Token *t, char *dst, size_t size) {
     } else if (token_is_aggregate(t->kind)) {
         snprintf(dst, size, "<aggr:%.*s>", SA(t->text));
     } else {
+        /* Words are shown whole. */
         bool cut = t->text.n > 10 && t->kind != TOK_IDENTIFIER && t->kind != TOK_METRIC_IDENTIFIER;
         Buf quoted = BUF_INIT(0);
-        go_quote(&quoted, cut ? utf8_upto(t->text, 10) : t->text);
+        go_quote(&quoted, cut ? first_runes(t->text, 10) : t->text);
         snprintf(dst, size, "%s%s%.*s%s", noun ? noun : "", noun ? " " : "", SA(buf_str(&quoted)),
                  cut ? "..." : "");
         buf_deinit(&quoted);

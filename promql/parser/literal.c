@@ -1,5 +1,7 @@
+#include <math.h>
+
+#include "base/gotext.h"
 #include "base/numtext.h"
-#include "base/utf8.h"
 #include "promql/parser/parser.h"
 
 /* ---- numbers ---- */
@@ -26,8 +28,8 @@ static bool integer_parse(Str s, double *ret) {
             digit_before = false;
             continue;
         }
-        unsigned d = c <= '9' ? c - '0' : (c | 0x20u) - 'a' + 10;
-        if (c < '0' || d >= base || v > (INT64_MAX - d) / base)
+        unsigned d = c <= '9' ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10;
+        if (c < '0' || d >= base || v > ((uint64_t)INT64_MAX - d) / base)
             return false;
         v = v * base + d;
         digit_before = true;
@@ -79,7 +81,8 @@ static bool parse_duration(Parser *p, const Token *t, int64_t *ret_ms) {
         while (u < ARRAY_LEN(units) && !str_eqc(unit, units[u].text))
             u++;
         if (u == ARRAY_LEN(units))
-            return parse_fail(p, t->at, "unknown unit \"%.*s\" in duration \"%.*s\"", SA(unit), SA(s));
+            return parse_fail(p, t->at, "unknown unit \"%.*s\" in duration \"%.*s\"", SA(unit),
+                              SA(s));
         if (u < next_unit)
             return parse_fail(p, t->at, "not a valid duration string: \"%.*s\"", SA(s));
         next_unit = u + 1;
@@ -92,7 +95,7 @@ static bool parse_duration(Parser *p, const Token *t, int64_t *ret_ms) {
 }
 
 bool parse_number_text(Parser *p, const Token *t, double *ret) {
-    int64_t ms;
+    int64_t ms = 0;
     if (t->kind == TOK_NUMBER)
         return parse_number(p, t, ret);
     if (!parse_duration(p, t, &ms))
@@ -113,55 +116,19 @@ int64_t seconds_to_ms(double seconds) {
 
 /* ---- strings ---- */
 
-static int hex_value(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
-
-/* One escape sequence, which the lexer has found well-formed; s starts behind the backslash.
- * Returns how much it took. */
-static size_t unescape(Str s, char *dst, size_t *ret_n) {
-    static const char from[] = "abfnrtv", to[] = "\a\b\f\n\r\t\v";
-    const char *simple = strchr(from, s.p[0]);
-    *ret_n = 1;
-    if (simple) {
-        dst[0] = to[simple - from];
-        return 1;
-    }
-    size_t n = s.p[0] == 'x' ? 2 : s.p[0] == 'u' ? 4 : s.p[0] == 'U' ? 8 : 0;
-    uint32_t v = 0;
-    if (s.p[0] >= '0' && s.p[0] <= '7') {
-        dst[0] = (char)((s.p[0] - '0') << 6 | (s.p[1] - '0') << 3 | (s.p[2] - '0'));
-        return 3;
-    }
-    if (n == 0) {
-        dst[0] = s.p[0];
-        return 1;
-    }
-    for (size_t i = 1; i <= n; i++)
-        v = v << 4 | (uint32_t)hex_value(s.p[i]);
-    if (n == 2)
-        dst[0] = (char)v;
-    else
-        *ret_n = utf8_encode(v, dst);
-    return n + 1;
-}
-
 bool parse_string_text(Parser *p, const Token *t, Str *ret) {
-    Str s = str_n(t->text.p + 1, t->text.n - 2);
-    *ret = s;
-    if (t->text.p[0] == '`' || str_find(s, '\\') == s.n)
+    *ret = str_n(t->text.p + 1, t->text.n - 2);
+    if (t->text.p[0] == '`' || str_find(*ret, '\\') == ret->n)
         return true;
-    /* No escape sequence is shorter than what it stands for. */
-    char *dst = arena_alloc_bytes(p->arena, s.n);
-    if (!dst)
-        return parse_fail(p, t->at, "the query needs too much memory");
-    size_t n = 0, taken;
-    for (size_t i = 0; i < s.n;) {
-        if (s.p[i] != '\\') {
-            dst[n++] = s.p[i++];
-            continue;
-        }
-        i += 1 + unescape(str_from(s, i + 1), dst + n, &taken);
-        n += taken;
-    }
-    *ret = str_n(dst, n);
+    CLEANUP(buf_deinit) Buf plain = BUF_INIT(t->text.n);
+    char quoted[300];
+    if (!go_unescape(*ret, t->text.p[0], &plain))
+        return parse_fail(p, t->at, "error unquoting string %s: invalid syntax",
+                          promql_quote(t->text, quoted, sizeof(quoted)));
+    char *copy = parse_alloc(p, plain.n + 1);
+    if (!copy)
+        return false;
+    memcpy(copy, plain.p, plain.n);
+    *ret = str_n(copy, plain.n);
     return true;
 }

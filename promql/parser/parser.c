@@ -231,9 +231,7 @@ static Node *make_aggregate(Parser *p, Node *n, const Arguments *args) {
     return n;
 }
 
-static bool at_grouping(Parser *p) {
-    return peek_kind(p) == TOK_BY || peek_kind(p) == TOK_WITHOUT;
-}
+static bool at_grouping(Parser *p) { return peek_kind(p) == TOK_BY || peek_kind(p) == TOK_WITHOUT; }
 
 /* sum by (a) (x) and sum(x) by (a) */
 static Node *parse_aggregate(Parser *p, const Token *op) {

@@ -2,6 +2,8 @@
  * A tree back to text: on one line as Prometheus' Expr.String(), or broken where a part is longer
  * than a line, as its Prettify. Printing stops early once the buffer's ceiling is reached.
  */
+#include <stdlib.h>
+
 #include "base/gotext.h"
 #include "base/numtext.h"
 #include "base/vec.h"

@@ -1,6 +1,8 @@
 /* Selectors: names, matchers in braces, and what may follow them: [range], offset, @ and the
  * extended range modifiers. */
-#include "base/numtext.h"
+#include <math.h>
+#include <stdlib.h>
+
 #include "promql/parser/parser.h"
 
 /* ---- label lists: by (a, "b.c") ---- */
