@@ -24,7 +24,8 @@ bool uint_parse(Str s, uint64_t *ret);
 void number_format_plain(Buf *b, double v);
 /* The JSON API's form: plain, but exponent form when abs < 1e-6 or >= 1e21 (and not 0). */
 void number_format_json(Buf *b, double v);
-/* FormatFloat(f, 'g', -1, 64) as fmt's %v prints it: exponent form when exp < -4 || exp >= 21. */
+/* FormatFloat(f, 'g', -1, 64), which is also fmt's %v: exponent form when the decimal exponent is
+ * < -4 or >= 6 (1e+06, but 123456). */
 void number_format_g(Buf *b, double v);
 /* FormatFloat(f, 'e', -1, 64): 1e+00. */
 void number_format_e(Buf *b, double v);

@@ -1,9 +1,9 @@
 /*
- * The door to RE2, with Prometheus' dialect: Go's RE2 syntax, dot matches newline, matched against
- * the whole string unless REGEX_PARTIAL. (?<n>..) is accepted, \C and duplicate group names are
- * refused. What needs no automaton (a literal, a set of alternatives, prefix.*, .*suffix, .*part.*,
- * .*, .+) is recognised when compiled and matched by comparing bytes. A compiled Regex is
- * immutable: any thread.
+ * The door to RE2, with Prometheus' dialect: Go's RE2 syntax, matched against the whole string with
+ * a dot that matches newline, unless REGEX_PARTIAL. (?<n>..) is accepted, \C is refused. What needs
+ * no automaton (a literal, a set of alternatives, prefix.*, .*suffix, .*part.*, .*, .+) is
+ * recognised when compiled and matched by comparing bytes. A compiled Regex is immutable: any
+ * thread.
  */
 #pragma once
 
@@ -16,7 +16,8 @@
 typedef struct Regex Regex;
 
 enum {
-    REGEX_PARTIAL = 1 /* anywhere in the string: reReplaceAll, match of the template language */
+    REGEX_PARTIAL = 1 /* anywhere in the string, dot stops at newline: plain regexp.MustCompile, as
+                         reReplaceAll and match of the template language use it */
 };
 
 /* NULL and a Problem whose text is the library's reason (as Go words it where we can). */
@@ -24,7 +25,8 @@ Regex *regex_new(Str pattern, unsigned flags, Problem *problem);
 void regex_free(Regex *re);
 Str regex_pattern(const Regex *re);
 bool regex_match(const Regex *re, Str s);
-/* When exactly these strings match (case-sensitive), their number and list (borrowed), else 0. */
+/* When exactly these strings match (case-sensitive), their number and list (borrowed, sorted, each
+ * once), else 0. */
 size_t regex_set(const Regex *re, const Str **ret_set);
 /* A literal every match begins with; empty when unknown. */
 Str regex_prefix(const Regex *re);
