@@ -1,7 +1,5 @@
 #include "promql/engine/annotations.h"
 
-#include <math.h>
-
 #include "base/compiler.h"
 #include "base/mem.h"
 #include "base/numtext.h"
@@ -53,15 +51,6 @@ void annotations_add_fix(Annotations *a, uint32_t pos, Str text, const Monotonic
     f->count += fix->count;
 }
 
-/* Go's %g: shortest digits, exponent form below 1e-4 and from 1e6. */
-void buf_add_g(Buf *b, double v) {
-    double a = fabs(v);
-    if (a == 0 || !isfinite(v) || (a >= 1e-4 && a < 1e6))
-        number_format_plain(b, v);
-    else
-        number_format_e(b, v);
-}
-
 static void add_whole_seconds(Buf *b, int64_t ms) {
     time_format_rfc3339(b, ms / 1000 * 1000);
 }
@@ -71,9 +60,9 @@ void annotation_format(const Annotation *a, Str query, Buf *b) {
     buf_add_str(b, a->text);
     if (a->is_fix) {
         buf_add_cstr(b, ", from buckets ");
-        buf_add_g(b, a->fix.bucket_min);
+        number_format_g(b, a->fix.bucket_min);
         buf_add_cstr(b, " to ");
-        buf_add_g(b, a->fix.bucket_max);
+        number_format_g(b, a->fix.bucket_max);
         buf_add_cstr(b, ", with a max diff of ");
         number_format_precision(b, a->fix.diff_max, 2);
         buf_addf(b, ", over %llu samples from ", (unsigned long long)a->fix.count);

@@ -37,5 +37,3 @@ void annotations_add(Annotations *a, AnnotationKind kind, uint32_t pos, Str text
 void annotations_add_fix(Annotations *a, uint32_t pos, Str text, const MonotonicityFix *fix);
 /* The whole text as Prometheus words it, position at its end. */
 void annotation_format(const Annotation *a, Str query, Buf *b);
-/* A number as Go's %g prints it. */
-void buf_add_g(Buf *b, double v);

@@ -187,10 +187,14 @@ struct Eval {
 };
 
 int eval_vector(Eval *ev, const Node *n, const Grid *g, Sink *out);
+/* The same with the parts of a series put together: each label set comes once. */
+int eval_vector_whole(Eval *ev, const Node *n, const Grid *g, Sink *out);
+int columns_merge(Eval *ev, Scope *s, Column **v, size_t *n);
 /* One value a step. */
 int eval_scalar(Eval *ev, const Node *n, const Grid *g, double *ret);
 /* Scalar values in fresh memory; NULL = failed. */
 const double *eval_scalar_column(Eval *ev, Scope *s, const Node *n, const Grid *g);
+int subquery_grid(Eval *ev, const Node *n, const Grid *g, Grid *ret);
 static inline void stats_add(Eval *ev, size_t step, uint64_t total) {
     ev->stats->total += total;
     if (ev->stats->per_step)

@@ -21,6 +21,7 @@ typedef struct RangeRun {
     DupCheck dup;
     bool check_dup, drop_name;
     uint64_t scratch_cap;
+    StatsFrame *stats;   /* of the query, not of a subquery in it */
     uint64_t bytes_held; /* by the sample arrays, counted in the query's budget */
 } RangeRun;
 
@@ -154,16 +155,17 @@ static uint64_t fill_windows(const RangeInput *in, const int64_t *t, size_t n, i
 static int count_windows(RangeRun *run) {
     Eval *ev = run->ev;
     const RangeInput *in = &run->in;
-    uint64_t before = ev->stats->total;
+    StatsFrame *frame = ev->stats;
+    ev->stats = run->stats;
     for (size_t i = 0; i < in->grid.n; i++) {
         uint64_t n = in->hi[i] - in->lo[i];
         for (uint32_t k = 0; k < range_histograms(in, i); k++)
             n += histogram_weight(in->histograms[in->hlo[i] + k]);
         stats_add(ev, i, n);
     }
-    (void)before;
     if (!run->child_grid)
         ev->stats->read += in->n_floats + in->n_histograms;
+    ev->stats = frame;
     return 0;
 }
 
@@ -339,27 +341,14 @@ static int each_subquery_series(RangeRun *run, const Node *n) {
     if (!child.n)
         return 0;
     run->child_grid = &child;
-    uint64_t *steps = NULL;
-    StatsFrame inner = {.per_step = steps}, *outer = ev->stats;
-    Scope whole;
-    scope_init(&whole, ev);
-    Collector all;
-    collector_init(&all, &whole);
+    StatsFrame inner = {0}, *outer = ev->stats;
     ev->stats = &inner;
     uint64_t held = ev->samples_current;
-    /* Parts of one series must come together again, and they may be far apart. */
-    int r = eval_vector_whole(ev, n->subquery.expr, &child, &all);
+    SubquerySink sink = {{subquery_push}, run};
+    int r = eval_vector_whole(ev, n->subquery.expr, &child, &sink.sink);
     ev->stats = outer;
     ev->stats->read += inner.read;
-    SubquerySink sink = {{subquery_push}, run};
-    for (size_t i = 0; i < all.columns.n && r == 0; i++) {
-        r = subquery_push(&sink.sink, all.columns.v[i]);
-        if (r == 0 && (i & 15) == 15)
-            r = eval_check(ev);
-    }
     ev->samples_current = held;
-    collector_deinit(&all);
-    scope_deinit(&whole);
     run->child_grid = NULL;
     return r;
 }
@@ -434,6 +423,7 @@ static int run_over(RangeRun *run, const Node *call, const Grid *g) {
 
 int eval_range_call(Eval *ev, const Node *call, const Grid *g, RangeKernel kernel, Sink *out) {
     RangeRun run = {.ev = ev,
+                    .stats = ev->stats,
                     .kernel = kernel,
                     .out = out,
                     .in = {.call = call,
@@ -457,9 +447,8 @@ int eval_range_call(Eval *ev, const Node *call, const Grid *g, RangeKernel kerne
     return r;
 }
 
-static int matrix_series(RangeRun *run, const Node *arg, Scope *s, PromqlSeries *ret) {
+static int matrix_series(RangeRun *run, Scope *s, PromqlSeries *ret) {
     SampleBuf *b = &run->buf;
-    (void)arg;
     int64_t *t = SCOPE_ARRAY(s, int64_t, b->t.n + 1), *ht = SCOPE_ARRAY(s, int64_t, b->ht.n + 1);
     double *v = SCOPE_ARRAY(s, double, b->t.n + 1);
     const FloatHistogram **h = SCOPE_ARRAY(s, const FloatHistogram *, b->ht.n + 1);
@@ -483,13 +472,36 @@ static int matrix_series(RangeRun *run, const Node *arg, Scope *s, PromqlSeries 
     return 0;
 }
 
+/* The samples with the edges put in: what an anchored or smoothed range selector shows. */
+static int extend_floats(RangeRun *run) {
+    SampleBuf *b = &run->buf;
+    const RangeInput *in = &run->in;
+    int64_t from = in->ref - in->range_ms, to = in->ref;
+    ExtendedWindow w;
+    if (!b->t.n || !extended_window(&w, b->t.v, b->v.v, b->t.n, from, to, in->smoothed, false)) {
+        buf_empty(b);
+        return 0;
+    }
+    size_t n = w.inner_hi > w.inner_lo ? w.inner_hi - w.inner_lo : 0;
+    vec_reserve(&b->t, n + 2);
+    vec_reserve(&b->v, n + 2);
+    memmove(b->t.v + 1, b->t.v + w.inner_lo, n * sizeof(*b->t.v));
+    memmove(b->v.v + 1, b->v.v + w.inner_lo, n * sizeof(*b->v.v));
+    b->t.v[0] = from;
+    b->v.v[0] = w.left;
+    b->t.v[n + 1] = to;
+    b->v.v[n + 1] = w.right;
+    b->t.n = b->v.n = n + 2;
+    return charge(run);
+}
+
 /* Collects the samples of each series instead of computing from them. */
 typedef struct MatrixResult {
     Scope *scope;
     VEC(PromqlSeries) list;
 } MatrixResult;
 
-static int matrix_add(RangeRun *run, MatrixResult *m, const Node *arg, Labels labels) {
+static int matrix_add(RangeRun *run, MatrixResult *m, Labels labels) {
     if (!run->buf.t.n && !run->buf.ht.n)
         return 0;
     PromqlSeries s = {.labels = labels};
@@ -503,7 +515,7 @@ static int matrix_add(RangeRun *run, MatrixResult *m, const Node *arg, Labels la
         if (!run->buf.t.n)
             return 0;
     }
-    if (matrix_series(run, arg, m->scope, &s) < 0)
+    if (matrix_series(run, m->scope, &s) < 0)
         return -EINVAL;
     uint64_t n = s.n_floats;
     for (size_t i = 0; i < s.n_histograms; i++)
@@ -532,12 +544,29 @@ static int matrix_of_selector(RangeRun *run, const Node *n, MatrixResult *m) {
         r = read_samples(run, it, in->ref - in->range_ms - wide,
                          in->ref + (in->smoothed ? wide : 0));
         if (r == 0)
-            r = matrix_add(run, m, n, sel->series[k].labels);
+            r = matrix_add(run, m, sel->series[k].labels);
         if (r == 0)
             r = eval_check(run->ev);
     }
     sample_iter_free(it);
     return r;
+}
+
+typedef struct MatrixSink {
+    Sink sink;
+    RangeRun *run;
+    MatrixResult *result;
+} MatrixSink;
+
+static int matrix_push(Sink *sink, Column *c) {
+    MatrixSink *m = (MatrixSink *)sink;
+    scope_reset(&m->run->per_series);
+    buf_empty(&m->run->buf);
+    int r = column_to_samples(m->run, c);
+    Labels labels = c->labels;
+    if (r == 0 && c->drop_name)
+        r = labels_drop_metadata(&m->run->ev->scope, labels, &labels);
+    return r < 0 ? r : matrix_add(m->run, m->result, labels);
 }
 
 static int matrix_of_subquery(RangeRun *run, const Node *n, MatrixResult *m) {
@@ -546,20 +575,11 @@ static int matrix_of_subquery(RangeRun *run, const Node *n, MatrixResult *m) {
     if (!child.n)
         return 0;
     run->child_grid = &child;
-    Collector all;
-    collector_init(&all, &run->scope);
+    MatrixSink sink = {{matrix_push}, run, m};
     StatsFrame inner = {0}, *outer = run->ev->stats;
     run->ev->stats = &inner;
-    int r = eval_vector_whole(run->ev, n->subquery.expr, &child, &all);
+    int r = eval_vector_whole(run->ev, n->subquery.expr, &child, &sink.sink);
     run->ev->stats = outer;
-    for (size_t i = 0; i < all.columns.n && r == 0; i++) {
-        scope_reset(&run->per_series);
-        buf_empty(&run->buf);
-        r = column_to_samples(run, all.columns.v[i]);
-        if (r == 0)
-            r = matrix_add(run, m, n, all.columns.v[i]->labels);
-    }
-    collector_deinit(&all);
     return r;
 }
 

@@ -39,6 +39,16 @@ static inline void range_set(Column *out, size_t step, double v) {
 
 typedef int (*RangeKernel)(Eval *ev, const RangeInput *in, Column *out);
 
+/* The floats of an anchored or smoothed window: its values at both edges, and the samples strictly
+ * inside. */
+typedef struct ExtendedWindow {
+    double left, right;
+    size_t inner_lo, inner_hi;
+} ExtendedWindow;
+/* False when no sample lies in the window. n > 0. */
+bool extended_window(ExtendedWindow *w, const int64_t *t, const double *v, size_t n, int64_t from,
+                     int64_t to, bool smoothed, bool counter);
+
 /* A call with a range argument. */
 int eval_range_call(Eval *ev, const Node *call, const Grid *g, RangeKernel kernel, Sink *out);
 
