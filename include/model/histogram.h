@@ -5,7 +5,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/err.h"
 
 #define HISTOGRAM_SCHEMA_MIN (-4)
 #define HISTOGRAM_SCHEMA_MAX 8
@@ -40,3 +43,20 @@ typedef struct FloatHistogram {
     const double *positive, *negative;
     const double *custom_values;
 } FloatHistogram;
+
+/* A copy in one block of its own; caller frees with mem_free(). */
+Histogram *histogram_copy(const Histogram *h) NODISCARD;
+FloatHistogram *float_histogram_copy(const FloatHistogram *h) NODISCARD;
+
+/*
+ * What cur's hint is when it follows prev in one series: RESET_GAUGE and RESET_YES as cur says
+ * itself; RESET_YES when a count fell or a used bucket is gone; RESET_NO when none did;
+ * RESET_UNKNOWN without prev, after a gauge or a stale marker, or over a change of schema or zero
+ * threshold. As Prometheus' histogram chunks find it.
+ */
+CounterResetHint histogram_reset_hint(const Histogram *prev, const Histogram *cur);
+CounterResetHint float_histogram_reset_hint(const FloatHistogram *prev, const FloatHistogram *cur);
+
+/* Prometheus' rules for what may be stored; the Problem says which one is broken. */
+bool histogram_validate(const Histogram *h, Problem *problem);
+bool float_histogram_validate(const FloatHistogram *h, Problem *problem);

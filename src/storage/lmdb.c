@@ -1,0 +1,250 @@
+/* LMDB 0.9 behind storage/lmdb.h: modes become flags, its error numbers become ours. */
+#include "storage/lmdb.h"
+
+#include <lmdb.h>
+#include <sys/stat.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#define TABLES_DEFAULT 16
+#define DURABLE_BYTES_DEFAULT ((size_t)1 << 30)
+#define BUILD_BYTES_DEFAULT ((size_t)1 << 40)
+
+struct LmdbEnv {
+    MDB_env *env;
+};
+
+struct LmdbTxn {
+    MDB_txn *txn;
+};
+
+struct LmdbCursor {
+    MDB_cursor *cursor;
+};
+
+static int error_of(int rc) {
+    switch (rc) {
+    case MDB_SUCCESS: return 0;
+    case MDB_NOTFOUND: return LMDB_NOT_FOUND;
+    case MDB_MAP_FULL: return -ENOSPC;
+    case MDB_KEYEXIST: /* of an append: the key is not behind all others */
+    case MDB_BAD_VALSIZE: return -EINVAL;
+    case MDB_PAGE_NOTFOUND:
+    case MDB_CORRUPTED:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE: return -EBADMSG;
+    case MDB_TXN_FULL:
+    case MDB_DBS_FULL: return -E2BIG;
+    default: return rc > 0 ? -rc : -EIO;
+    }
+}
+
+static MDB_val val_of(Str s) { return (MDB_val){s.n, (void *)(uintptr_t)s.p}; }
+static Str str_of_val(MDB_val v) { return (Str){v.mv_data, v.mv_size}; }
+static bool key_is_good(Str key) { return key.n > 0 && key.n <= LMDB_KEY_MAX; }
+
+static unsigned flags_of(LmdbMode mode) {
+    switch (mode) {
+    case LMDB_IMMUTABLE: return MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS;
+    case LMDB_BUILD: return MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK;
+    case LMDB_DURABLE: break;
+    }
+    return MDB_NOSUBDIR | MDB_NOTLS;
+}
+
+/* How large a map to ask for; of a finished file exactly its own size. */
+static int map_bytes(const LmdbOptions *o, size_t *ret) {
+    if (o->mode == LMDB_IMMUTABLE) {
+        struct stat st;
+        if (stat(o->path, &st) < 0) {
+            return -errno;
+        }
+        *ret = ((size_t)st.st_size + LMDB_PAGE_BYTES - 1) / LMDB_PAGE_BYTES * LMDB_PAGE_BYTES;
+        return *ret ? 0 : -EBADMSG;
+    }
+    size_t normal = o->mode == LMDB_BUILD ? BUILD_BYTES_DEFAULT : DURABLE_BYTES_DEFAULT;
+    *ret = o->size_max ? o->size_max : normal;
+    return 0;
+}
+
+static int env_setup(MDB_env *env, const LmdbOptions *o) {
+    size_t bytes = 0;
+    int r = map_bytes(o, &bytes);
+    if (r < 0) {
+        return r;
+    }
+    int rc = mdb_env_set_mapsize(env, bytes);
+    if (rc == 0) {
+        rc = mdb_env_set_maxdbs(env, o->tables_max ? o->tables_max : TABLES_DEFAULT);
+    }
+    if (rc == 0) {
+        rc = mdb_env_open(env, o->path, flags_of(o->mode), 0644);
+    }
+    r = error_of(rc);
+    return r > 0 ? -EBADMSG : r;
+}
+
+int lmdb_open(const LmdbOptions *o, LmdbEnv **ret) {
+    MDB_env *env;
+    int r = error_of(mdb_env_create(&env));
+    if (r < 0) {
+        return err_trace(r);
+    }
+    r = env_setup(env, o);
+    if (r < 0) {
+        mdb_env_close(env);
+        return err_trace(r);
+    }
+    *ret = NEW(LmdbEnv);
+    (*ret)->env = env;
+    return 0;
+}
+
+void lmdb_close(LmdbEnv *e) {
+    if (e) {
+        mdb_env_close(e->env);
+        mem_free(e);
+    }
+}
+
+int lmdb_sync(LmdbEnv *e) { return error_of(mdb_env_sync(e->env, 1)); }
+
+int lmdb_used_bytes(LmdbEnv *e, uint64_t *ret) {
+    MDB_envinfo info;
+    int r = error_of(mdb_env_info(e->env, &info));
+    if (r == 0) {
+        *ret = ((uint64_t)info.me_last_pgno + 1) * LMDB_PAGE_BYTES;
+    }
+    return r;
+}
+
+int lmdb_begin(LmdbEnv *e, bool write, LmdbTxn **ret) {
+    MDB_txn *txn;
+    int r = error_of(mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, &txn));
+    if (r) {
+        return err_trace(r);
+    }
+    *ret = NEW(LmdbTxn);
+    (*ret)->txn = txn;
+    return 0;
+}
+
+int lmdb_commit(LmdbTxn *t) {
+    int r = error_of(mdb_txn_commit(t->txn));
+    mem_free(t);
+    return r ? err_trace(r) : 0;
+}
+
+void lmdb_abort(LmdbTxn *t) {
+    if (t) {
+        mdb_txn_abort(t->txn);
+        mem_free(t);
+    }
+}
+
+int lmdb_table(LmdbTxn *t, const char *name, bool make, LmdbTable *ret) {
+    MDB_dbi dbi;
+    int r = error_of(mdb_dbi_open(t->txn, name, make ? MDB_CREATE : 0, &dbi));
+    if (r == 0) {
+        *ret = dbi;
+    }
+    return r;
+}
+
+int lmdb_count(LmdbTxn *t, LmdbTable table, uint64_t *ret) {
+    MDB_stat st;
+    int r = error_of(mdb_stat(t->txn, table, &st));
+    if (r == 0) {
+        *ret = st.ms_entries;
+    }
+    return r;
+}
+
+int lmdb_get(LmdbTxn *t, LmdbTable table, Str key, Str *ret_value) {
+    if (!key_is_good(key)) {
+        return LMDB_NOT_FOUND;
+    }
+    MDB_val k = val_of(key), v;
+    int r = error_of(mdb_get(t->txn, table, &k, &v));
+    if (r == 0) {
+        *ret_value = str_of_val(v);
+    }
+    return r;
+}
+
+static int put_flags(LmdbTxn *t, LmdbTable table, Str key, MDB_val *value, unsigned flags) {
+    if (!key_is_good(key)) {
+        return err_trace(-EINVAL);
+    }
+    MDB_val k = val_of(key);
+    int r = error_of(mdb_put(t->txn, table, &k, value, flags));
+    return r ? err_trace(r) : 0;
+}
+
+int lmdb_put(LmdbTxn *t, LmdbTable table, Str key, Str value) {
+    MDB_val v = val_of(value);
+    return put_flags(t, table, key, &v, 0);
+}
+
+int lmdb_append(LmdbTxn *t, LmdbTable table, Str key, Str value) {
+    MDB_val v = val_of(value);
+    return put_flags(t, table, key, &v, MDB_APPEND);
+}
+
+int lmdb_append_reserve(LmdbTxn *t, LmdbTable table, Str key, size_t size, void **ret) {
+    MDB_val v = {size, NULL};
+    int r = put_flags(t, table, key, &v, MDB_APPEND | MDB_RESERVE);
+    if (r == 0) {
+        *ret = v.mv_data;
+    }
+    return r;
+}
+
+int lmdb_del(LmdbTxn *t, LmdbTable table, Str key) {
+    if (!key_is_good(key)) {
+        return LMDB_NOT_FOUND;
+    }
+    MDB_val k = val_of(key);
+    return error_of(mdb_del(t->txn, table, &k, NULL));
+}
+
+int lmdb_clear(LmdbTxn *t, LmdbTable table) { return error_of(mdb_drop(t->txn, table, 0)); }
+
+int lmdb_cursor(LmdbTxn *t, LmdbTable table, LmdbCursor **ret) {
+    MDB_cursor *cursor;
+    int r = error_of(mdb_cursor_open(t->txn, table, &cursor));
+    if (r) {
+        return err_trace(r);
+    }
+    *ret = NEW(LmdbCursor);
+    (*ret)->cursor = cursor;
+    return 0;
+}
+
+void lmdb_cursor_free(LmdbCursor *c) {
+    if (c) {
+        mdb_cursor_close(c->cursor);
+        mem_free(c);
+    }
+}
+
+static int cursor_get(LmdbCursor *c, MDB_val k, MDB_cursor_op op, Str *ret_key, Str *ret_value) {
+    MDB_val v;
+    int r = error_of(mdb_cursor_get(c->cursor, &k, &v, op));
+    if (r == 0) {
+        *ret_key = str_of_val(k);
+        *ret_value = str_of_val(v);
+    }
+    return r;
+}
+
+int lmdb_cursor_seek(LmdbCursor *c, Str key, Str *ret_key, Str *ret_value) {
+    return cursor_get(c, val_of(key), key.n ? MDB_SET_RANGE : MDB_FIRST, ret_key, ret_value);
+}
+
+int lmdb_cursor_next(LmdbCursor *c, Str *ret_key, Str *ret_value) {
+    return cursor_get(c, (MDB_val){0, NULL}, MDB_NEXT, ret_key, ret_value);
+}

@@ -1,0 +1,50 @@
+#include "storage/storage.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void warnings_add(Warnings *w, const char *fmt, ...) {
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    Str s = str_of(text);
+    for (size_t i = 0; i < w->list.n; i++) {
+        if (str_eq(w->list.v[i], s)) {
+            return;
+        }
+    }
+    Str kept = arena_str(w->arena, s);
+    if (kept.p) {
+        vec_push(&w->list, kept);
+    }
+}
+
+const char *append_outcome_text(AppendOutcome o) {
+    switch (o) {
+    case APPEND_OK: return "ok";
+    case APPEND_OUT_OF_ORDER: return "out of order sample";
+    case APPEND_TOO_OLD: return "too old sample";
+    case APPEND_OUT_OF_BOUNDS: return "out of bounds";
+    case APPEND_DUPLICATE: return "duplicate sample for timestamp";
+    case APPEND_UNKNOWN_REF: return "unknown series reference";
+    case APPEND_INVALID: return "invalid sample";
+    case APPEND_UNSUPPORTED: return "this storage does not keep native histograms";
+    }
+    return "unknown outcome";
+}
+
+const char *metric_type_text(MetricType t) {
+    switch (t) {
+    case METRIC_UNKNOWN: return "unknown";
+    case METRIC_COUNTER: return "counter";
+    case METRIC_GAUGE: return "gauge";
+    case METRIC_HISTOGRAM: return "histogram";
+    case METRIC_GAUGE_HISTOGRAM: return "gaugehistogram";
+    case METRIC_SUMMARY: return "summary";
+    case METRIC_INFO: return "info";
+    case METRIC_STATESET: return "stateset";
+    }
+    return "unknown";
+}

@@ -1,0 +1,49 @@
+/*
+ * Which blocks become which, and the making of them. Blocks of the smallest range (2 h) are merged
+ * by three into larger ranges aligned to multiples of their length, as long as these are at most
+ * range_max; and blocks that overlap are merged at once. The plan is pure arithmetic over metas;
+ * the merge is a streaming k-way merge by labels with fixed buffers.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "tsdb/block/block.h"
+
+typedef struct CompactOptions {
+    int64_t range_ms;     /* of blocks cut from the head */
+    int64_t range_max_ms; /* no merged block is longer */
+} CompactOptions;
+
+/* Ranges of the levels, rising by a factor of three from range_ms up to range_max_ms; returns how
+ * many (at most `max`). */
+size_t compact_ranges(const CompactOptions *o, int64_t *ret, size_t max);
+
+/*
+ * Chooses the next blocks to merge out of metas sorted by min_time: their indices into ret_idx
+ * (room for n), and the number of them; 0 = nothing to do. The newest block is left alone, as more
+ * may come to its range. Call again after each merge.
+ */
+size_t compact_plan(const CompactOptions *o, const BlockMeta *const *metas, size_t n,
+                    size_t *ret_idx);
+
+/*
+ * Merges n >= 1 blocks into one new block in dir, level one above the highest, parents = those. On
+ * equal times of a series the block named first wins. 0 and the new id, BLOCK_EMPTY when no sample
+ * is left, -ECANCELED (nothing is left behind). The caller opens the new one, publishes it, and
+ * then deletes the old ones.
+ */
+int compact_blocks(const char *dir, Block *const *blocks, size_t n, const atomic_bool *cancel,
+                   char ret_id[BLOCK_ID_SIZE]);
+
+typedef struct RetentionLimits {
+    int64_t age_ms;       /* 0 = for ever; against the newest max_time */
+    uint64_t bytes;       /* 0 = no limit; counts other_bytes too */
+    uint64_t other_bytes; /* journal and head files */
+} RetentionLimits;
+
+/* Which of the blocks (sorted by min_time) are to be dropped, oldest first: indices into ret_idx;
+ * returns how many. Prometheus' rules: by age when max_time is older than the newest block's minus
+ * age; by size from the newest back. */
+size_t compact_retention(const RetentionLimits *l, const BlockMeta *const *metas, size_t n,
+                         size_t *ret_idx);
