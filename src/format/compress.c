@@ -93,7 +93,7 @@ static int zstd_stream(ZSTD_DCtx *d, Str src, size_t max, Buf *out) {
         if (out->n - start > max) {
             return -EFBIG;
         }
-        if (in.pos == in.size && o.pos < step) {
+        if (in.pos == in.size && (r == 0 || o.pos < step)) {
             return r == 0 ? 0 : -EBADMSG;
         }
     }
