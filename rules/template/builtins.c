@@ -168,7 +168,9 @@ static int fn_call(TmplRun *run, const TmplValue *a, size_t n, TmplValue *ret) {
     if (a[0].kind == TMPL_NIL) {
         return tmpl_fail(run, "call of nil");
     }
-    return tmpl_fail(run, "non-function of type %s", tmpl_type_name(a[0]));
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(1024);
+    gofmt_value(&b, a[0]);
+    return tmpl_fail(run, "non-function %.*s of type %s", SA(buf_str(&b)), tmpl_type_name(a[0]));
 }
 
 /* ---- comparison: only values of the same basic kind can be compared */
@@ -208,7 +210,8 @@ static int fn_eq(TmplRun *run, const TmplValue *a, size_t n, TmplValue *ret) {
     for (size_t i = 1; i < n; i++) {
         bool valid = a[0].kind != TMPL_NIL && a[i].kind != TMPL_NIL;
         if (valid && basic(a[0]) != basic(a[i])) {
-            return tmpl_fail(run, "incompatible types for comparison");
+            return tmpl_fail(run, "incompatible types for comparison: %s and %s",
+                             tmpl_type_name(a[0]), tmpl_type_name(a[i]));
         }
         if (a[0].kind == TMPL_LIST || a[0].kind == TMPL_MAP) {
             return tmpl_fail(run, "non-comparable type %s", tmpl_type_name(a[0]));
@@ -233,7 +236,8 @@ static int less(TmplRun *run, TmplValue a, TmplValue b, bool *ret) {
         return tmpl_fail(run, "invalid type for comparison");
     }
     if (k != basic(b)) {
-        return tmpl_fail(run, "incompatible types for comparison");
+        return tmpl_fail(run, "incompatible types for comparison: %s and %s", tmpl_type_name(a),
+                         tmpl_type_name(b));
     }
     *ret = k == BASIC_INT ? a.i < b.i : k == BASIC_FLOAT ? a.f < b.f : str_cmp(a.s, b.s) < 0;
     return 0;

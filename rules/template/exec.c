@@ -83,6 +83,7 @@ typedef struct Call {
     const Node *const *args; /* args[0] is the function, method or field itself */
     size_t n;
     const TmplValue *final;
+    const Node *cmd; /* what an error of the call names; NULL: the function itself */
 } Call;
 
 static bool has_args(const Call *c) { return c->n > 1 || c->final; }
@@ -202,7 +203,7 @@ static int call(TmplRun *run, TmplValue dot, const char *name, const char *sig, 
             return -EINVAL;
         }
     }
-    run->node = at;
+    run->node = c->cmd ? c->cmd : at;
     *ret = TMPL_NONE;
     int r = fn(run, v, n + k, ret);
     if (r < 0 && !run->error.p) {
@@ -237,7 +238,6 @@ static int field_of_map(TmplRun *run, TmplValue from, Str name, const Call *c, T
 
 static int eval_field(TmplRun *run, TmplValue dot, TmplValue from, Str name, const Node *n,
                       const Call *c, TmplValue *ret) {
-    run->node = n;
     if (from.kind == TMPL_NIL) {
         if (from.type) {
             return tmpl_fail(run, "nil pointer evaluating %s.%.*s", from.type->name, SA(name));
@@ -385,9 +385,12 @@ static int eval_arg(TmplRun *run, TmplValue dot, const Node *n, char want, TmplV
 static int eval_command(TmplRun *run, TmplValue dot, const Node *cmd, const TmplValue *final,
                         TmplValue *ret) {
     const Node *first = cmd->kids.v[0];
-    const Call c = {.args = (const Node *const *)cmd->kids.v, .n = cmd->kids.n, .final = final};
+    const Call c = {.args = (const Node *const *)cmd->kids.v, .n = cmd->kids.n, .final = final,
+                    .cmd = cmd};
     switch (first->kind) {
-    case NODE_FIELD: return eval_names(run, dot, dot, first, &c, ret);
+    case NODE_FIELD:
+        run->node = first;
+        return eval_names(run, dot, dot, first, &c, ret);
     case NODE_CHAIN: return eval_chain(run, dot, first, &c, ret);
     case NODE_IDENTIFIER: return eval_function(run, dot, first, &c, ret);
     case NODE_VARIABLE: return eval_variable(run, dot, first, &c, ret);
@@ -539,7 +542,6 @@ static int walk_range(TmplRun *run, TmplValue dot, const Node *n, Flow *flow) {
     if (r < 0) {
         return r;
     }
-    run->node = n;
     size_t count = v.kind == TMPL_LIST                ? v.list.n
                    : v.kind == TMPL_MAP               ? v.map.n
                    : v.kind == TMPL_INT && v.i > 0    ? (size_t)v.i

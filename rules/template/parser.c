@@ -313,7 +313,7 @@ static Node *parse_chain(Parser *p, Node *base) {
         }
         n->pipe = base;
     }
-    if (base->kind == NODE_FIELD) {
+    if (base->kind == NODE_FIELD || base->kind == NODE_VARIABLE) {
         n->pos = peek(p).pos;
     }
     while (peek(p).kind == TOKEN_FIELD) {
