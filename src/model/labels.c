@@ -64,6 +64,7 @@ static char *put_str(char *at, Str s) {
 
 uint64_t labels_hash(Labels l) {
     char small[1024];
+    small[0] = '\0'; /* gcc cannot see that every byte below `size` is written */
     size_t size = 2 * l.n;
     for (size_t i = 0; i < l.n; i++) {
         size += l.v[i].name.n + l.v[i].value.n;
