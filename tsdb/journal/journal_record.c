@@ -20,7 +20,7 @@
 
 #define FLAG_SNAPPY 1
 #define FLAG_MORE 2
-#define COMPRESS_MIN 256            /* below this the attempt costs more than it gives */
+#define COMPRESS_MIN 256 /* below this the attempt costs more than it gives */
 #define SERIES_PAYLOAD_SPLIT (1u << 20)
 #define SAMPLES_PER_RECORD 65536
 
@@ -357,8 +357,8 @@ int journal_samples_init(JournalSamples *it, uint8_t type, Str payload) {
     uint64_t later = 0;
     if (!varint_get(&p, end, &it->t) || !uvarint_get(&p, end, &it->left) ||
         !take_column(&p, end, &it->refs, &it->refs_end) ||
-        (it->timed && (!uvarint_get(&p, end, &later) ||
-                       !take_column(&p, end, &it->times, &it->times_end)))) {
+        (it->timed &&
+         (!uvarint_get(&p, end, &later) || !take_column(&p, end, &it->times, &it->times_end)))) {
         return -EBADMSG;
     }
     it->max_time = (int64_t)((uint64_t)it->t + later);
