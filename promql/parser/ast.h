@@ -12,6 +12,9 @@
 
 typedef struct Node Node;
 
+/* How deep a tree may be; deeper ones are refused, so that walks may recurse. */
+#define AST_DEPTH_MAX 2000
+
 typedef enum NodeKind {
     NODE_NUMBER,
     NODE_STRING,
@@ -111,7 +114,8 @@ typedef struct VectorMatching {
     bool on;     /* labels are on(...), else ignoring(...) */
     Str *labels; /* sorted */
     size_t n_labels;
-    Str *include; /* of group_left / group_right, as written */
+    const Str *labels_written; /* the same in the order of the text */
+    Str *include;              /* of group_left / group_right, as written */
     size_t n_include;
     bool has_fill_lhs, has_fill_rhs;
     double fill_lhs, fill_rhs;
@@ -121,6 +125,7 @@ struct Node {
     NodeKind kind;
     PromqlType type;
     uint32_t start, end; /* bytes of the text: [start, end) */
+    uint32_t depth;      /* of the tree from here down; at most AST_DEPTH_MAX */
     union {
         struct {
             double value;
@@ -130,8 +135,8 @@ struct Node {
             Str value;
         } string;
         struct {
-            Str name;          /* written before or (UTF-8) inside the braces; empty: none */
-            Matcher *matchers; /* with the __name__ matcher */
+            Str name;          /* written before the braces; empty: none, or as {"name"} */
+            Matcher *matchers; /* with the __name__ matcher, which is the last one if name is set */
             size_t n_matchers;
             TimeShift shift;
             bool anchored, smoothed;
@@ -164,8 +169,9 @@ struct Node {
         struct {
             AggregateOp op;
             Node *expr, *param; /* param NULL unless the operator has one */
-            Str *grouping;
+            Str *grouping;      /* sorted */
             size_t n_grouping;
+            const Str *grouping_written; /* the same in the order of the text */
             bool without, has_grouping;
         } aggregate;
         struct {
@@ -184,9 +190,9 @@ typedef enum FunctionId {
     FN_COUNT,
 } FunctionId;
 
-/* functions.def: FUNCTION(id, "name", return type, variadic, experimental, "arg types") - arg types
- * one letter each: v vector, m matrix, s scalar, t string. variadic: 0 = exactly these; n > 0: the
- * last up to n may be absent; -1: the last may repeat (and be absent). */
+/* A row of functions.def: args has one letter an argument: v vector, m matrix, s scalar, t string.
+ * variadic: 0 = exactly these; n > 0: the last is optional and may stand up to n times; -1: the
+ * last may repeat (and be absent). */
 typedef struct PromqlFunction {
     FunctionId id;
     const char *name;
@@ -201,11 +207,17 @@ const PromqlFunction *promql_function_find(Str name);
 /* Parses and type-checks. The text must outlive the tree. */
 int promql_parse(const PromqlOptions *o, Str text, Arena *a, Node **ret, Problem *problem);
 void ast_free_matchers(Node *n);
-/* line:column of a byte offset, both from 1. */
+/* line:column of a byte offset, both from 1; columns count bytes. */
 void promql_position(Str text, uint32_t offset, int *ret_line, int *ret_column);
+/* A problem of promql_parse() as users see it: "1:5: parse error: ...". */
+void promql_problem_print(const Problem *problem, Buf *out);
+/* The options an engine was made with (the engine's to define). */
+const PromqlOptions *promql_engine_options(const PromqlEngine *e);
 /* As Prometheus' Expr.String(): one line, canonical. */
 void promql_print(const Node *n, Buf *out);
 /* As Prometheus' Prettify: broken at 100 columns. */
 void promql_print_pretty(const Node *n, Buf *out);
+/* s in Go's quotes, cut to the size; returns dst. */
+const char *promql_quote(Str s, char *dst, size_t size);
 const char *binary_op_text(BinaryOp op);
 const char *aggregate_op_text(AggregateOp op);

@@ -63,7 +63,7 @@ static void put_record(Buf *b, JournalType type, Str payload) {
     }
     b->n += JOURNAL_RECORD_HEADER;
     uint8_t flags = FLAG_MORE;
-    if (payload.n < COMPRESS_MIN || compress_snappy(payload, b) != 0 ||
+    if (payload.n < COMPRESS_MIN || snappy_encode(payload, b) != 0 ||
         b->n - start - JOURNAL_RECORD_HEADER > payload.n - payload.n / 8) {
         b->n = start + JOURNAL_RECORD_HEADER;
         buf_add_str(b, payload);
@@ -333,7 +333,7 @@ int journal_record_payload(const JournalRecord *rec, Buf *scratch, Str *ret) {
         return 0;
     }
     buf_reset(scratch);
-    if (decompress_snappy(rec->payload, scratch) != 0) {
+    if (snappy_decode(rec->payload, JOURNAL_PAYLOAD_MAX * 2u, scratch) != 0) {
         return -EBADMSG;
     }
     *ret = buf_str(scratch);

@@ -1,0 +1,29 @@
+/* What callers without an interest in trees ask of the parser. */
+#include "promql/parser/ast.h"
+
+enum { PARSE_BYTES_MAX = 256 << 20 };
+
+int promql_check(const PromqlEngine *e, Str query, PromqlType *ret_type, Problem *problem) {
+    Arena a = ARENA_INIT(PARSE_BYTES_MAX);
+    Node *n;
+    int r = promql_parse(promql_engine_options(e), query, &a, &n, problem);
+    if (r == 0 && ret_type)
+        *ret_type = n->type;
+    ast_free_matchers(n);
+    arena_deinit(&a);
+    return r;
+}
+
+int promql_format(const PromqlEngine *e, Str query, Buf *out, Problem *problem) {
+    Arena a = ARENA_INIT(PARSE_BYTES_MAX);
+    Node *n;
+    int r = promql_parse(promql_engine_options(e), query, &a, &n, problem);
+    if (r == 0) {
+        promql_print_pretty(n, out);
+        if (out->failed)
+            r = problem_set(problem, 0, 0, "the formatted query is too long");
+    }
+    ast_free_matchers(n);
+    arena_deinit(&a);
+    return r;
+}
