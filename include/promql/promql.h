@@ -22,7 +22,7 @@ typedef struct PromqlOptions {
     int64_t subquery_step_ms; /* default step of subqueries (evaluation_interval); 0 = 1 min; may
                                  change on reload */
     bool experimental_functions, duration_expr, delayed_name_removal, fill_modifiers,
-        extended_selectors, per_step_stats;
+        extended_selectors, per_step_stats, type_and_unit_labels, start_timestamps;
 } PromqlOptions;
 
 PromqlEngine *promql_engine_new(const PromqlOptions *o);

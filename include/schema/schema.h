@@ -90,6 +90,8 @@ struct Schema {
     void (*defaults)(void *object);
     /* After all keys; may refer to node for positions. 0 or problem_set(...). */
     int (*check)(SchemaContext *cx, const YamlNode *node, void *object);
+    /* Prints an object in its own way instead of field by field; may be NULL. */
+    void (*write)(const Schema *schema, const void *object, Buf *b, int indent);
 };
 
 /* Parses text whose root is a mapping (an empty document is an empty mapping) into *object

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -60,6 +61,7 @@ char *mem_strdup(const char *s) { return mem_dup(s, strlen(s) + 1); }
 char *mem_printf(const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
+    assert(fmt);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
     char *s = mem_alloc((size_t)n + 1);

@@ -199,6 +199,10 @@ static void write_field(Buf *b, const SchemaField *f, const void *at, int indent
 }
 
 void schema_write(const Schema *schema, const void *object, Buf *b, int indent) {
+    if (schema->write) {
+        schema->write(schema, object, b, indent);
+        return;
+    }
     for (size_t i = 0; i < schema->n; i++) {
         const SchemaField *f = &schema->fields[i];
         const void *at = (const char *)object + f->offset;

@@ -1,0 +1,376 @@
+/*
+ * What the query reads. All selectors are opened before evaluation with the range of time they can
+ * need; selectors that ask the same share one selection. An instant selector's column takes, at
+ * each step, the last sample in (t - lookback, t].
+ */
+#include "promql/engine/eval.h"
+
+#include "promql/engine/range_window.h"
+
+/* The range of evaluation times of a part of the tree, and what stands around it. */
+typedef struct Around {
+    int64_t first, last, step_ms;
+    Str func;
+    const Node *aggregate;
+} Around;
+
+static void shift_times(const TimeShift *s, Around *a) {
+    if (s->at == AT_TIME)
+        a->first = a->last = s->at_ms;
+    a->first -= s->offset_ms;
+    a->last -= s->offset_ms;
+}
+
+static bool same_matchers(const Matcher *a, size_t na, const Matcher *b, size_t nb) {
+    if (na != nb)
+        return false;
+    for (size_t i = 0; i < na; i++)
+        if (a[i].type != b[i].type || !str_eq(a[i].name, b[i].name) ||
+            !str_eq(a[i].value, b[i].value))
+            return false;
+    return true;
+}
+
+static int add_use(Eval *ev, const Node *n, const SelectHints *h) {
+    Selection *s = NULL;
+    for (size_t i = 0; i < ev->selections.n && !s; i++) {
+        Selection *x = ev->selections.v[i];
+        if (x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
+            same_matchers(x->matchers, x->n_matchers, n->vector.matchers, n->vector.n_matchers))
+            s = x;
+    }
+    if (!s) {
+        s = SCOPE_NEW(&ev->scope, Selection);
+        if (!s)
+            return -EINVAL;
+        s->matchers = n->vector.matchers;
+        s->n_matchers = n->vector.n_matchers;
+        s->hints = *h;
+        vec_push(&ev->selections, s);
+    }
+    vec_push(&ev->uses, (struct SelectorUse){n, s});
+    return 0;
+}
+
+static int add_selector(Eval *ev, const Node *n, const Around *around, int64_t range_ms) {
+    Around a = *around;
+    shift_times(&n->vector.shift, &a);
+    int64_t before = range_ms ? range_ms : ev->lookback_ms;
+    if (range_ms && (n->vector.anchored || n->vector.smoothed))
+        before += ev->lookback_ms;
+    SelectHints h = {.mint = a.first - before + 1,
+                     .maxt = a.last + (n->vector.smoothed ? ev->lookback_ms : 0),
+                     .step_ms = a.step_ms,
+                     .range_ms = range_ms,
+                     .func = a.func,
+                     .sorted = true,
+                     .cancel = ev->cancel};
+    if (a.aggregate) {
+        h.grouping = a.aggregate->aggregate.grouping;
+        h.n_grouping = a.aggregate->aggregate.n_grouping;
+        h.by = !a.aggregate->aggregate.without;
+    }
+    return add_use(ev, n, &h);
+}
+
+static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t range_ms) {
+    Around a = *around;
+    a.aggregate = NULL;
+    int r = 0;
+    switch (n->kind) {
+    case NODE_NUMBER:
+    case NODE_STRING: return 0;
+    case NODE_VECTOR_SELECTOR: return add_selector(ev, n, around, range_ms);
+    case NODE_MATRIX_SELECTOR:
+        return add_selectors(ev, n->matrix.vector, &a, n->matrix.range_ms);
+    case NODE_SUBQUERY:
+        shift_times(&n->subquery.shift, &a);
+        a.first -= n->subquery.range_ms;
+        a.step_ms = n->subquery.step_ms ? n->subquery.step_ms : ev->subquery_step_ms;
+        return add_selectors(ev, n->subquery.expr, &a, 0);
+    case NODE_PAREN:
+    case NODE_STEP_INVARIANT: return add_selectors(ev, n->paren.expr, around, 0);
+    case NODE_UNARY: return add_selectors(ev, n->unary.expr, &a, 0);
+    case NODE_BINARY:
+        a.func = STR_NULL;
+        r = add_selectors(ev, n->binary.lhs, &a, 0);
+        return r < 0 ? r : add_selectors(ev, n->binary.rhs, &a, 0);
+    case NODE_AGGREGATE:
+        a.func = str_of(aggregate_op_text(n->aggregate.op));
+        a.aggregate = n;
+        if (n->aggregate.param && (r = add_selectors(ev, n->aggregate.param, &a, 0)) < 0)
+            return r;
+        return add_selectors(ev, n->aggregate.expr, &a, 0);
+    case NODE_CALL:
+        a.func = str_of(n->call.function->name);
+        for (size_t i = 0; i < n->call.n_args && r == 0; i++)
+            if (n->call.function->id != FN_INFO || i == 0) /* its second is no selection */
+                r = add_selectors(ev, n->call.args[i], &a, 0);
+        return r;
+    }
+    return 0;
+}
+
+static int storage_fail(Eval *ev, int r) {
+    if (r == -ECANCELED)
+        return eval_check(ev) < 0
+                   ? -EINVAL
+                   : eval_fail(ev, PROMQL_CANCELED,
+                               "query was canceled in expression evaluation");
+    return eval_fail(ev, PROMQL_INTERNAL, "expanding series: %s", strerror(-r));
+}
+
+int selections_open(Eval *ev, Node *root) {
+    Around a = {.first = ev->grid.start, .last = ev->end_ms, .step_ms = ev->grid.step};
+    if (ev->instant)
+        a.step_ms = 0;
+    int r = add_selectors(ev, root, &a, 0);
+    if (r < 0)
+        return r;
+    int64_t mint = INT64_MAX, maxt = INT64_MIN;
+    for (size_t i = 0; i < ev->selections.n; i++) {
+        mint = MIN(mint, ev->selections.v[i]->hints.mint);
+        maxt = MAX(maxt, ev->selections.v[i]->hints.maxt);
+    }
+    if (!ev->selections.n)
+        mint = ev->grid.start - ev->lookback_ms, maxt = ev->end_ms;
+    r = storage_querier(ev->storage, mint, maxt, &ev->querier);
+    return r < 0 ? storage_fail(ev, r) : 0;
+}
+
+void selections_close(Eval *ev) {
+    for (size_t i = 0; i < ev->selections.n; i++) {
+        series_set_free(ev->selections.v[i]->set);
+        mem_free(ev->selections.v[i]->series);
+    }
+    vec_free(&ev->selections);
+    vec_free(&ev->uses);
+    querier_close(ev->querier);
+}
+
+int selection_expand(Eval *ev, Selection *s) {
+    VEC(Series) list = {0};
+    Series one;
+    int r = querier_select(ev->querier, s->matchers, s->n_matchers, &s->hints, &ev->warnings,
+                           &s->set);
+    if (r < 0)
+        return storage_fail(ev, r);
+    while ((r = series_set_next(s->set, &one)) > 0) {
+        vec_push(&list, one);
+        s->metadata_varies |= labels_has(one.labels, STR("__type__")) ||
+                              labels_has(one.labels, STR("__unit__"));
+        if (list.n % 1024 == 0 && eval_check(ev) < 0)
+            break;
+    }
+    s->series = list.v;
+    s->n = list.n;
+    s->expanded = true;
+    if (r < 0)
+        return storage_fail(ev, r);
+    return ev->error ? -EINVAL : 0;
+}
+
+int selection_of(Eval *ev, const Node *n, Selection **ret) {
+    for (size_t i = 0; i < ev->uses.n; i++) {
+        if (ev->uses.v[i].node != n)
+            continue;
+        *ret = ev->uses.v[i].selection;
+        return (*ret)->expanded ? 0 : selection_expand(ev, *ret);
+    }
+    return eval_fail(ev, PROMQL_INTERNAL, "selector was not planned");
+}
+
+static bool selector_is_pinned(Eval *ev, const Node *n) {
+    Selection *s;
+    if (selection_of(ev, n, &s) < 0 || s->metadata_varies)
+        return false;
+    for (size_t i = 0; i < s->n_matchers; i++)
+        if (s->matchers[i].type == MATCH_EQ && str_eq(s->matchers[i].name, LABEL_NAME))
+            return true;
+    return s->n <= 1;
+}
+
+bool name_is_pinned(Eval *ev, const Node *n) {
+    switch (n->kind) {
+    case NODE_NUMBER:
+    case NODE_STRING: return true;
+    case NODE_VECTOR_SELECTOR: return selector_is_pinned(ev, n);
+    case NODE_MATRIX_SELECTOR: return selector_is_pinned(ev, n->matrix.vector);
+    case NODE_SUBQUERY: return name_is_pinned(ev, n->subquery.expr);
+    case NODE_PAREN:
+    case NODE_STEP_INVARIANT: return name_is_pinned(ev, n->paren.expr);
+    case NODE_UNARY: return name_is_pinned(ev, n->unary.expr);
+    case NODE_BINARY:
+    case NODE_AGGREGATE: return false;
+    case NODE_CALL:
+        switch (n->call.function->id) {
+        case FN_LABEL_REPLACE:
+        case FN_LABEL_JOIN:
+        case FN_INFO:
+        case FN_LAST_OVER_TIME:
+        case FN_FIRST_OVER_TIME:
+        case FN_HISTOGRAM_QUANTILES: return false;
+        case FN_HISTOGRAM_QUANTILE:
+        case FN_HISTOGRAM_FRACTION: return true;
+        default:
+            /* Names are gone after it, and what it let pass was checked there. */
+            return !ev->o->delayed_name_removal;
+        }
+    }
+    return false;
+}
+
+/* The state of one series' walk through samples and steps. */
+typedef struct InstantWalk {
+    int64_t ref, ref_step, lookback;
+    size_t i, n; /* next step, number of steps */
+    int64_t last_t;
+    double last_v;
+    const FloatHistogram *last_h;
+    int64_t *times; /* of the samples taken, or NULL */
+} InstantWalk;
+
+static void emit(InstantWalk *w, Column *c) {
+    if (w->last_t > w->ref - w->lookback) {
+        if (w->last_h) {
+            c->kind[w->i] = CELL_HISTOGRAM;
+            c->h[w->i] = w->last_h;
+        } else if (!is_stale_nan(w->last_v)) {
+            c->kind[w->i] = CELL_FLOAT;
+            c->v[w->i] = w->last_v;
+        }
+        if (w->times)
+            w->times[w->i] = w->last_t;
+    }
+    w->i++;
+    w->ref += w->ref_step;
+}
+
+static void walk_floats(InstantWalk *w, const SampleRun *run, Column *c) {
+    uint32_t j = 0;
+    while (w->i < w->n) {
+        int64_t ref = w->ref;
+        while (j < run->n && run->t[j] <= ref)
+            j++;
+        if (j > 0) {
+            w->last_t = run->t[j - 1];
+            w->last_v = run->f[j - 1];
+            w->last_h = NULL;
+        }
+        if (j == run->n) /* a later run may be nearer */
+            return;
+        emit(w, c);
+    }
+}
+
+static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scope *s) {
+    if (column_need_histograms(s, c) < 0)
+        return -EINVAL;
+    for (uint32_t j = 0; j < run->n; j++) {
+        while (w->i < w->n && run->t[j] > w->ref)
+            emit(w, c);
+        if (w->i == w->n)
+            return 0;
+        bool fh = run->kind == SAMPLE_FLOAT_HISTOGRAM;
+        double sum = fh ? run->fh[j]->sum : run->h[j]->sum;
+        bool wanted = j + 1 == run->n || run->t[j + 1] > w->ref;
+        w->last_t = run->t[j];
+        w->last_h = NULL;
+        w->last_v = stale_nan();
+        if (!wanted || is_stale_nan(sum))
+            continue;
+        w->last_h = fh ? histogram_copy(s, run->fh[j]) : histogram_to_float(s, run->h[j]);
+        if (!w->last_h)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+static int instant_column(InstantWalk *w, SampleIter *it, Column *c, Scope *s) {
+    SampleRun run;
+    int r;
+    sample_iter_seek(it, w->ref - w->lookback + 1);
+    while (w->i < w->n && (r = sample_iter_next(it, &run)) != 0) {
+        if (r < 0)
+            return storage_fail(s->ev, r);
+        if (run.kind == SAMPLE_FLOAT)
+            walk_floats(w, &run, c);
+        else if (walk_histograms(w, &run, c, s) < 0)
+            return -EINVAL;
+    }
+    while (w->i < w->n)
+        emit(w, c);
+    return 0;
+}
+
+/* With @ all steps look at one time. */
+static void repeat_first(Column *c, int64_t *times) {
+    for (size_t i = 1; i < c->n; i++) {
+        c->kind[i] = c->kind[0];
+        c->v[i] = c->v[0];
+        if (c->h)
+            c->h[i] = c->h[0];
+        if (times)
+            times[i] = times[0];
+    }
+}
+
+static int count_stats(Eval *ev, const Column *c) {
+    uint64_t before = ev->stats->total;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->kind[i])
+            stats_add(ev, i, c->kind[i] == CELL_HISTOGRAM ? histogram_weight(c->h[i]) : 1);
+    ev->stats->read += ev->stats->total - before;
+    return 0;
+}
+
+/* For timestamp(): the time of the sample in seconds. */
+static void cells_to_times(Column *c, const int64_t *times) {
+    for (size_t i = 0; i < c->n; i++) {
+        if (!c->kind[i])
+            continue;
+        c->kind[i] = CELL_FLOAT;
+        c->v[i] = (double)times[i] / 1000;
+    }
+    c->h = NULL;
+}
+
+int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Sink *out) {
+    Selection *sel;
+    int r = selection_of(ev, n, &sel);
+    if (r < 0)
+        return r;
+    Scope scope, per_series;
+    scope_init(&scope, ev);
+    scope_init(&per_series, ev);
+    const TimeShift *shift = &n->vector.shift;
+    bool fixed = shift->at == AT_TIME;
+    Column *c = column_new(&scope, g->n);
+    int64_t *times = times_only ? SCOPE_ARRAY(&scope, int64_t, g->n) : NULL;
+    SampleIter *it = NULL;
+    r = c && (times || !times_only) ? 0 : -EINVAL;
+    for (size_t k = 0; k < sel->n && r == 0; k++) {
+        scope_reset(&per_series);
+        column_clear(c);
+        c->labels = sel->series[k].labels;
+        c->drop_name = false;
+        InstantWalk w = {.ref = (fixed ? shift->at_ms : g->start) - shift->offset_ms,
+                         .ref_step = g->step,
+                         .lookback = ev->lookback_ms,
+                         .n = fixed ? 1 : g->n,
+                         .last_t = INT64_MIN,
+                         .times = times};
+        it = series_set_iter(sel->set, &sel->series[k], it);
+        r = instant_column(&w, it, c, &per_series);
+        if (fixed)
+            repeat_first(c, times);
+        if (r == 0 && times)
+            cells_to_times(c, times);
+        if (r == 0 && column_count(c))
+            r = count_stats(ev, c) < 0 ? -EINVAL : out->push(out, c);
+    }
+    sample_iter_free(it);
+    scope_deinit(&per_series);
+    scope_deinit(&scope);
+    return r;
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""kill -9 while scraping and while receiving: what was acknowledged or seen is there after the restart.
+
+The database's own crash test (tests/fault) does 200 rounds; here the whole server goes through a few.
+"""
+
+import random
+import signal
+import struct
+import threading
+import time
+import urllib.error
+
+from harness import Exporter, Narthex, request, run, scrape_config, wait_for
+
+
+def varint(n):
+    out = b""
+    while n >= 0x80:
+        out += bytes([n & 0x7F | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def write_request(series):
+    """A remote-write 1.0 body: snappy literals around the protobuf message."""
+    message = b""
+    for labels, samples in series:
+        ts = b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
+        ts += b"".join(field(2, varint(1 << 3 | 1) + struct.pack("<d", v) + varint(2 << 3) + varint(t))
+                       for t, v in samples)
+        message += field(1, ts)
+    out = varint(len(message))
+    for i in range(0, len(message), 60):
+        part = message[i:i + 60]
+        out += bytes([(len(part) - 1) << 2]) + part
+    return out
+
+
+def acknowledged_writes_survive_kill_9(folder, running):
+    rng = random.Random(7)
+    acknowledged = []
+    base = int(time.time() * 1000) - 600_000
+    step = 0
+    headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+    for round_number in range(8):
+        n = Narthex(folder, "global: {}\n", ["--web.enable-remote-write-receiver"])
+        running.append(n)
+        if acknowledged:
+            values = n.query("m[20m]")[0]["values"]
+            got = {(round(t * 1000), float(v)) for t, v in values}
+            missing = [s for s in acknowledged if s not in got]
+            assert not missing, (round_number, len(missing), missing[:5])
+        kill_at = time.monotonic() + rng.uniform(0.05, 0.4)
+        killer = threading.Timer(kill_at - time.monotonic(), lambda: n.child.send_signal(signal.SIGKILL))
+        killer.start()
+        while True:
+            sample = (base + step * 100, float(step))
+            step += 1
+            try:
+                a = request(n.url + "/api/v1/write", write_request([({"__name__": "m"}, [sample])]), headers=headers)
+            except (urllib.error.URLError, OSError):
+                break
+            assert a.status == 204, (a.status, a.body)
+            acknowledged.append(sample)
+        n.child.wait()
+        killer.join()
+        running.remove(n)
+    assert len(acknowledged) > 50, len(acknowledged)
+
+
+def scraped_samples_survive_kill_9(folder, running):
+    exporter = Exporter("a 1\nb 2\n")
+    running.append(exporter)
+    for _ in range(3):
+        n = Narthex(folder, scrape_config(exporter.target, interval="100ms"))
+        running.append(n)
+        wait_for("samples", lambda: (n.value("count_over_time(a[30s])") or 0) >= 5)
+        seen = n.query("a[5m]")[0]["values"]
+        n.child.send_signal(signal.SIGKILL)
+        n.child.wait()
+        again = Narthex(folder, "global: {}\n")
+        running.append(again)
+        values = again.query("a[5m]")[0]["values"]
+        assert [v for v in seen if v not in values] == [], (seen, values)
+        again.stop()
+
+
+run(acknowledged_writes_survive_kill_9, scraped_samples_survive_kill_9)

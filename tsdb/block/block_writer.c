@@ -1,0 +1,302 @@
+/* One block from series in label order: joins their chunks, feeds the index, publishes the folder.
+ */
+#include "tsdb/block/block_writer.h"
+
+#include <assert.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "tsdb/block/block_folder.h"
+#include "tsdb/block/block_seal.h"
+#include "tsdb/block/index_writer.h"
+
+/* A chunk that has this share of a full one already is taken over as it is. */
+#define KEEP_NUMERATOR 3
+#define KEEP_DENOMINATOR 4
+
+struct BlockWriter {
+    BlockWriterOptions o;
+    char id[BLOCK_ID_SIZE];
+    char *folder, *tmp_folder, *file;
+    BundleWriter out;
+    IndexWriter index;
+    bool symbols_done, finished;
+
+    /* The series at hand. */
+    VEC(PairKey) pairs, last_pairs;
+    VEC(ChunkEntry) chunks;
+    bool in_series, has_time;
+    int64_t last_time;
+
+    /* The chunk being joined. */
+    ChunkWriter writer;
+    uint8_t *data;
+    size_t cap;
+
+    uint64_t n_samples, n_chunks;
+    int64_t t[CHUNK_SAMPLES_MAX];
+    double v[CHUNK_SAMPLES_MAX];
+};
+
+int block_writer_new(const BlockWriterOptions *o, BlockWriter **ret) {
+    BlockWriter *w = NEW(BlockWriter);
+    w->o = *o;
+    if (w->o.chunk_samples == 0) {
+        w->o.chunk_samples = BLOCK_CHUNK_SAMPLES;
+    }
+    w->o.chunk_samples = MIN(w->o.chunk_samples, (uint32_t)CHUNK_SAMPLES_MAX);
+    block_id_new(w->id);
+    w->folder = block_folder_path(o->dir, w->id, "");
+    w->tmp_folder = block_folder_path(o->dir, w->id, BLOCK_TMP_CREATION);
+    w->file = mem_printf("%s/%s", w->tmp_folder, BLOCK_FILE);
+    index_writer_init(&w->index, o->min_time);
+    int r = block_folder_make(w->tmp_folder);
+    if (r == 0) {
+        r = bundle_writer_init(&w->out, w->file);
+    }
+    if (r < 0) {
+        block_writer_free(w);
+        return err_trace(r);
+    }
+    *ret = w;
+    return 0;
+}
+
+void block_writer_free(BlockWriter *w) {
+    if (!w) {
+        return;
+    }
+    bundle_writer_deinit(&w->out);
+    index_writer_deinit(&w->index);
+    if (!w->finished) {
+        (void)block_folder_remove(
+            w->tmp_folder); /* else block_writer_clean() does at the next start */
+    }
+    vec_free(&w->pairs);
+    vec_free(&w->last_pairs);
+    vec_free(&w->chunks);
+    mem_free(w->data);
+    mem_free(w->folder);
+    mem_free(w->tmp_folder);
+    mem_free(w->file);
+    mem_free(w);
+}
+
+void block_writer_symbol(BlockWriter *w, Str s) {
+    assert(!w->symbols_done);
+    symbol_table_add(&w->index.symbols, s);
+}
+
+void block_writer_symbols(BlockWriter *w, Labels l) {
+    for (size_t i = 0; i < l.n; i++) {
+        block_writer_symbol(w, l.v[i].name);
+        block_writer_symbol(w, l.v[i].value);
+    }
+}
+
+static int begin_series(BlockWriter *w) {
+    if (w->symbols_done) {
+        return 0;
+    }
+    w->symbols_done = true;
+    return index_writer_symbols(&w->index, &w->out);
+}
+
+/* ---- chunks ---- */
+
+static int put_chunk(BlockWriter *w, const Chunk *c) {
+    ChunkEntry e = {.chunk = *c};
+    int r = bundle_writer_chunk(&w->out, c, &e.place);
+    if (r < 0) {
+        return r;
+    }
+    e.chunk.data = NULL;
+    vec_push(&w->chunks, e);
+    w->n_chunks++;
+    w->n_samples += c->n;
+    return 0;
+}
+
+static int flush_chunk(BlockWriter *w) {
+    if (w->writer.n == 0) {
+        return 0;
+    }
+    Chunk c = chunk_writer_view(&w->writer, w->data);
+    int r = put_chunk(w, &c);
+    w->writer = (ChunkWriter){0};
+    return r;
+}
+
+/* -ERANGE, -EINVAL as the header says; moves the series' last time on. */
+static int check_times(BlockWriter *w, int64_t first, int64_t last) {
+    assert(w->in_series);
+    if (first < w->o.min_time || last >= w->o.max_time) {
+        return err_trace(-ERANGE);
+    }
+    if (first > last || (w->has_time && first <= w->last_time)) {
+        return err_trace(-EINVAL);
+    }
+    w->has_time = true;
+    w->last_time = last;
+    return 0;
+}
+
+static int join_sample(BlockWriter *w, int64_t t, double v) {
+    size_t need = chunk_writer_size(&w->writer) + CHUNK_APPEND_ROOM;
+    if (w->cap < need) {
+        w->cap = need * 2;
+        w->data = mem_realloc(w->data, w->cap);
+    }
+    chunk_append(&w->writer, w->data, t, v);
+    return w->writer.n >= w->o.chunk_samples ? flush_chunk(w) : 0;
+}
+
+int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size_t n) {
+    int r = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = check_times(w, t[i], t[i]);
+        if (r == 0) {
+            r = join_sample(w, t[i], v[i]);
+        }
+    }
+    return r;
+}
+
+int block_writer_chunk(BlockWriter *w, const Chunk *c) {
+    if ((uint64_t)c->n * KEEP_DENOMINATOR >= (uint64_t)w->o.chunk_samples * KEEP_NUMERATOR) {
+        int r = check_times(w, c->min_time, c->max_time);
+        if (r == 0) {
+            r = flush_chunk(w);
+        }
+        return r < 0 ? r : put_chunk(w, c);
+    }
+    int r = chunk_decode(c, w->t, w->v);
+    return r < 0 ? err_trace(r) : block_writer_samples(w, w->t, w->v, c->n);
+}
+
+/* ---- series ---- */
+
+static int end_series(BlockWriter *w) {
+    if (!w->in_series) {
+        return 0;
+    }
+    w->in_series = false;
+    int r = flush_chunk(w);
+    if (r == 0 && w->chunks.n) {
+        r = index_writer_series(&w->index, &w->out, w->pairs.v, w->pairs.n, w->chunks.v,
+                                w->chunks.n);
+    }
+    w->chunks.n = 0;
+    return r;
+}
+
+/* Symbols are numbered in their order, so pairs compare as labels do. */
+static bool follows(const PairKey *a, size_t n_a, const PairKey *b, size_t n_b) {
+    for (size_t i = 0; i < MIN(n_a, n_b); i++) {
+        if (a[i] != b[i]) {
+            return a[i] > b[i];
+        }
+    }
+    return n_a > n_b;
+}
+
+static int number_labels(BlockWriter *w, Labels l) {
+    w->pairs.n = 0;
+    for (size_t i = 0; i < l.n; i++) {
+        uint32_t name, value;
+        if (!symbol_table_find(&w->index.symbols, l.v[i].name, &name) ||
+            !symbol_table_find(&w->index.symbols, l.v[i].value, &value)) {
+            return err_trace(-EINVAL);
+        }
+        vec_push(&w->pairs, (PairKey)name << 32 | value);
+    }
+    return 0;
+}
+
+static bool is_cancelled(const BlockWriter *w) {
+    return w->o.cancel && atomic_load_explicit(w->o.cancel, memory_order_relaxed);
+}
+
+int block_writer_series(BlockWriter *w, Labels l) {
+    if (is_cancelled(w)) {
+        return -ECANCELED;
+    }
+    int r = begin_series(w);
+    if (r == 0) {
+        r = end_series(w);
+    }
+    if (r < 0) {
+        return r;
+    }
+    w->last_pairs.n = 0;
+    for (size_t i = 0; i < w->pairs.n; i++) {
+        vec_push(&w->last_pairs, w->pairs.v[i]);
+    }
+    r = number_labels(w, l);
+    if (r < 0) {
+        return r;
+    }
+    if (!follows(w->pairs.v, w->pairs.n, w->last_pairs.v, w->last_pairs.n)) {
+        return err_trace(-EINVAL);
+    }
+    w->in_series = true;
+    w->has_time = false;
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static int write_meta(BlockWriter *w) {
+    Buf *b = &w->index.value;
+    value_begin(b);
+    buf_add(b, w->id, BLOCK_ID_SIZE - 1);
+    buf_add_u64(b, (uint64_t)w->o.min_time);
+    buf_add_u64(b, (uint64_t)w->o.max_time);
+    buf_add_u32(b, (uint32_t)w->o.level);
+    buf_add_u64(b, w->n_samples);
+    buf_add_u64(b, w->index.n_series);
+    buf_add_u64(b, w->n_chunks);
+    buf_add_u64(b, w->index.symbols.strings.n);
+    buf_add_u64(b, w->index.pairs.n);
+    int r = bundle_writer_value(&w->out, TABLE_META, META_BLOCK, b);
+    if (r < 0 || w->o.n_parents == 0) {
+        return r;
+    }
+    value_begin(b);
+    for (size_t i = 0; i < w->o.n_parents; i++) {
+        buf_add(b, w->o.parents[i], BLOCK_ID_SIZE - 1);
+    }
+    return bundle_writer_value(&w->out, TABLE_META, META_PARENTS, b);
+}
+
+static int publish(BlockWriter *w) {
+    uint64_t tree_bytes;
+    int r = bundle_writer_finish(&w->out, &tree_bytes);
+    if (r == 0) {
+        r = block_seal_write(w->file, tree_bytes);
+    }
+    return r < 0 ? r : block_folder_publish(w->tmp_folder, w->folder);
+}
+
+int block_writer_finish(BlockWriter *w, char ret_id[BLOCK_ID_SIZE]) {
+    int r = end_series(w);
+    if (r < 0) {
+        return r;
+    }
+    if (w->n_samples == 0) {
+        return BLOCK_EMPTY;
+    }
+    r = index_writer_finish(&w->index, &w->out);
+    if (r == 0) {
+        r = write_meta(w);
+    }
+    if (r == 0) {
+        r = is_cancelled(w) ? -ECANCELED : publish(w);
+    }
+    if (r < 0) {
+        return r;
+    }
+    w->finished = true;
+    memcpy(ret_id, w->id, BLOCK_ID_SIZE);
+    return 0;
+}
