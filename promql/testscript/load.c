@@ -59,7 +59,7 @@ static int take_start_item(Cursor *c, SeriesValue *dst, size_t room, size_t *ret
 static int parse_starts(Script *s, Str text, size_t want, Arena *a, SeriesDesc *ret) {
     Problem problem = {0};
     Cursor c = {.text = text, .problem = &problem};
-    size_t n;
+    size_t n = 0;
     ret->values = ARENA_ARRAY(a, SeriesValue, want + 1);
     for (cursor_spaces(&c); c.at < text.n; cursor_spaces(&c)) {
         if (take_start_item(&c, ret->values + ret->n, want - ret->n, &n) < 0)
