@@ -33,12 +33,9 @@ typedef struct Join {
     Sink *next;
 } Join;
 
-static bool has_fill_many(const Join *j) {
-    return j->swapped ? j->m->has_fill_rhs : j->m->has_fill_lhs;
-}
-static bool has_fill_one(const Join *j) {
-    return j->swapped ? j->m->has_fill_lhs : j->m->has_fill_rhs;
-}
+/* As in Prometheus, "left" of fill is the many side even for group_right. */
+static bool has_fill_many(const Join *j) { return j->m->has_fill_lhs; }
+static bool has_fill_one(const Join *j) { return j->m->has_fill_rhs; }
 
 static JoinGroup *group_of(Join *j, Labels l, bool make) {
     buf_reset(&j->key);
@@ -211,9 +208,11 @@ static Column *filled(Join *j, const Column *other, Column *const *had, size_t n
 static int many_push(Sink *s, Column *c) {
     Join *j = CONTAINER_OF(s, Join, many_sink);
     bool fill = has_fill_one(j);
-    if (j->has_conflict)
-        for (size_t i = 0; i < j->n; i++)
-            j->any_many[i] |= c->kind[i];
+    for (size_t i = 0; j->has_conflict && i < j->n; i++) {
+        j->any_many[i] |= c->kind[i];
+        if (j->conflict[i]) /* judged at the end */
+            c->kind[i] = CELL_NONE;
+    }
     JoinGroup *g = group_of(j, c->labels, fill);
     if (!g)
         return fill ? -EINVAL : 0;
@@ -222,14 +221,13 @@ static int many_push(Sink *s, Column *c) {
             return -EINVAL;
     if (!fill)
         return 0;
-    Column *f = filled(j, c, g->ones.v, g->ones.n,
-                       j->swapped ? j->m->fill_lhs : j->m->fill_rhs);
+    Column *f = filled(j, c, g->ones.v, g->ones.n, j->m->fill_rhs);
     return f ? push_pair(j, g, c, f) : -EINVAL;
 }
 
 /* What the one side has and nothing met. */
 static int push_unmatched(Join *j) {
-    double v = j->swapped ? j->m->fill_rhs : j->m->fill_lhs;
+    double v = j->m->fill_lhs;
     for (size_t q = 0; q < j->ones.n; q++) {
         Column *one = j->ones.v[q];
         JoinGroup *g = group_of(j, one->labels, false);
