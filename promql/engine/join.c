@@ -92,7 +92,7 @@ static int judge_conflicts(Join *j) {
             continue;
         CLEANUP(buf_deinit) Buf a = BUF_INIT(0), b = BUF_INIT(0), group = BUF_INIT(0);
         Labels match;
-        if (labels_match(&j->scope, c->labels, j->m->labels, j->m->n_labels, j->m->on, &match) < 0)
+        if (labels_match(&j->ev->scope, c->labels, j->m->labels, j->m->n_labels, j->m->on, &match) < 0)
             return -EINVAL;
         labels_format(match, &group);
         labels_format(first->labels, &a);
@@ -113,10 +113,10 @@ static int judge_conflicts(Join *j) {
 static int result_labels(Join *j, Labels many, Labels one, Labels *ret) {
     const VectorMatching *m = j->m;
     if (op_drops_name(j->node->binary.op) || j->drop_name)
-        if (labels_drop_metadata(&j->scope, many, &many) < 0)
+        if (labels_drop_metadata(&j->ev->scope, many, &many) < 0)
             return -EINVAL;
     if (m->card == CARD_ONE_TO_ONE) {
-        Label *v = SCOPE_ARRAY(&j->scope, Label, many.n + 1);
+        Label *v = SCOPE_ARRAY(&j->ev->scope, Label, many.n + 1);
         size_t k = 0;
         if (!v)
             return -EINVAL;
@@ -130,7 +130,7 @@ static int result_labels(Join *j, Labels many, Labels one, Labels *ret) {
         many = (Labels){v, k};
     }
     for (size_t i = 0; i < m->n_include; i++)
-        if (labels_with(&j->scope, many, m->include[i], labels_get(one, m->include[i]), &many) < 0)
+        if (labels_with(&j->ev->scope, many, m->include[i], labels_get(one, m->include[i]), &many) < 0)
             return -EINVAL;
     *ret = many;
     return 0;
@@ -199,7 +199,7 @@ static Column *filled(Join *j, const Column *other, Column *const *had, size_t n
         f->kind[i] = there ? CELL_NONE : CELL_FLOAT;
         f->v[i] = v;
     }
-    return labels_match(&j->scope, other->labels, j->m->labels, j->m->n_labels, j->m->on,
+    return labels_match(&j->ev->scope, other->labels, j->m->labels, j->m->n_labels, j->m->on,
                         &f->labels) < 0
                ? NULL
                : f;
