@@ -157,7 +157,8 @@ static int give(Flag *f, Str value, Problem *p) {
     return r;
 }
 
-/* "--name=value", "--name value", "--switch", "--no-switch". Advances *i over a value of its own. */
+/* "--name=value", "--name value", "--switch", "--no-switch". Advances *i over a value of its own.
+ */
 static int parse_one(int argc, char **argv, int *i, Problem *p) {
     Str arg = str_from(str_of(argv[*i]), 2);
     size_t eq = str_find(arg, '=');
@@ -221,9 +222,9 @@ FlagsOutcome flags_parse(int argc, char **argv, Problem *p) {
 
 static const char *kind_text(FlagKind k) {
     static const char *const text[] = {
-        [FLAG_BOOL] = "",          [FLAG_STR] = "=TEXT",         [FLAG_STRS] = "=TEXT ...",
-        [FLAG_DURATION] = "=TIME", [FLAG_SIZE] = "=SIZE",        [FLAG_INT] = "=N",
-        [FLAG_FLOAT] = "=X",       [FLAG_LEVEL] = "=info",       [FLAG_FORMAT] = "=logfmt"};
+        [FLAG_BOOL] = "",          [FLAG_STR] = "=TEXT",   [FLAG_STRS] = "=TEXT ...",
+        [FLAG_DURATION] = "=TIME", [FLAG_SIZE] = "=SIZE",  [FLAG_INT] = "=N",
+        [FLAG_FLOAT] = "=X",       [FLAG_LEVEL] = "=info", [FLAG_FORMAT] = "=logfmt"};
     return text[k];
 }
 

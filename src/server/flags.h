@@ -1,6 +1,7 @@
 /*
- * The command line: Prometheus' flags by their own names plus ours, all in flags.def. Values are kept as text (what
- * /api/v1/status/flags shows) and as what they mean. Process lifetime; immutable after flags_parse().
+ * The command line: Prometheus' flags by their own names plus ours, all in flags.def. Values are
+ * kept as text (what /api/v1/status/flags shows) and as what they mean. Process lifetime; immutable
+ * after flags_parse().
  */
 #pragma once
 
