@@ -365,7 +365,7 @@ TEST (pages_of_others_parse_completely) {
         size_t n = fread(page, 1, 1 << 20, f);
         fclose(f);
         bool om = strstr(e->d_name, ".om.") != NULL;
-        CLEANUP(buf_deinit) Buf out = BUF_INIT(0), again = BUF_INIT(0);
+        CLEANUP(buf_deinit) Buf again = BUF_INIT(0);
         ExpoParser p;
         size_t samples = 0;
         int r;
