@@ -5,7 +5,6 @@
  */
 #include "promql/engine/aggregate.h"
 
-#include <stdlib.h>
 
 typedef struct Candidate {
     double v;

@@ -77,24 +77,24 @@ static int histogram_pair(const BinaryCells *b, uint8_t lk, uint8_t rk) {
     return 0;
 }
 
-/* Cells that are floats on both sides; the others are dealt with one by one. */
+/* Cells that are floats on both sides; the others are dealt with one by one. kind may be one of the
+ * sides'. */
 static int pair_kinds(const BinaryCells *b, const uint8_t *lk, const uint8_t *rk, uint8_t *kind) {
     uint8_t any = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        kind[i] = lk[i] & rk[i];
+    for (size_t i = 0; i < b->n; i++)
         any |= lk[i] | rk[i];
-    }
-    bool trim = b->node->binary.op == OP_TRIM_UPPER || b->node->binary.op == OP_TRIM_LOWER;
-    if (!(any & CELL_HISTOGRAM) && !trim)
-        return 0;
-    for (size_t i = 0; i < b->n; i++) {
-        if (!lk[i] || !rk[i])
-            continue;
-        if ((trim || kind[i] != CELL_FLOAT) && histogram_pair(b, lk[i], rk[i]) < 0)
+    BinaryOp op = b->node->binary.op;
+    bool trim = op == OP_TRIM_UPPER || op == OP_TRIM_LOWER;
+    bool plain = !(any & CELL_HISTOGRAM) && !trim;
+    for (size_t i = 0; i < b->n && !plain; i++) {
+        uint8_t l = lk[i], r = rk[i];
+        bool floats = l == CELL_FLOAT && r == CELL_FLOAT && !trim;
+        if (l && r && !floats && histogram_pair(b, l, r) < 0)
             return -EINVAL;
-        if (trim || kind[i] != CELL_FLOAT)
-            kind[i] = CELL_NONE;
+        kind[i] = floats ? CELL_FLOAT : CELL_NONE;
     }
+    for (size_t i = 0; i < b->n && plain; i++)
+        kind[i] = lk[i] & rk[i];
     return 0;
 }
 

@@ -8,9 +8,11 @@
 #pragma once
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "base/numtext.h"
 #include "base/vec.h"
 #include "promql/engine/annotations.h"
 #include "promql/parser/ast.h"
@@ -87,8 +89,8 @@ void column_drop_histograms(Column *c);
 /* In units of samples: floats count 1, histograms by size. */
 uint64_t column_weight(const Column *c);
 uint64_t histogram_weight(const FloatHistogram *h);
-FloatHistogram *histogram_copy(Scope *s, const FloatHistogram *h);
-FloatHistogram *histogram_to_float(Scope *s, const Histogram *h);
+FloatHistogram *scope_histogram(Scope *s, const FloatHistogram *h);
+FloatHistogram *scope_histogram_float(Scope *s, const Histogram *h);
 
 /* Keeps copies of what comes. */
 typedef struct Collector {

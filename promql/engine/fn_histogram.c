@@ -4,9 +4,7 @@
  */
 #include "promql/engine/call.h"
 
-#include <stdlib.h>
 
-#include "base/numtext.h"
 
 /* Relative differences between buckets that are rounding, not data. */
 #define SMALL_DELTA 1e-12

@@ -33,12 +33,9 @@ typedef struct Join {
     Sink *next;
 } Join;
 
-static bool has_fill_many(const Join *j) {
-    return j->swapped ? j->m->has_fill_rhs : j->m->has_fill_lhs;
-}
-static bool has_fill_one(const Join *j) {
-    return j->swapped ? j->m->has_fill_lhs : j->m->has_fill_rhs;
-}
+/* As in Prometheus, "left" of fill is the many side even for group_right. */
+static bool has_fill_many(const Join *j) { return j->m->has_fill_lhs; }
+static bool has_fill_one(const Join *j) { return j->m->has_fill_rhs; }
 
 static JoinGroup *group_of(Join *j, Labels l, bool make) {
     buf_reset(&j->key);
@@ -95,7 +92,7 @@ static int judge_conflicts(Join *j) {
             continue;
         CLEANUP(buf_deinit) Buf a = BUF_INIT(0), b = BUF_INIT(0), group = BUF_INIT(0);
         Labels match;
-        if (labels_match(&j->scope, c->labels, j->m->labels, j->m->n_labels, j->m->on, &match) < 0)
+        if (labels_match(&j->ev->scope, c->labels, j->m->labels, j->m->n_labels, j->m->on, &match) < 0)
             return -EINVAL;
         labels_format(match, &group);
         labels_format(first->labels, &a);
@@ -116,10 +113,10 @@ static int judge_conflicts(Join *j) {
 static int result_labels(Join *j, Labels many, Labels one, Labels *ret) {
     const VectorMatching *m = j->m;
     if (op_drops_name(j->node->binary.op) || j->drop_name)
-        if (labels_drop_metadata(&j->scope, many, &many) < 0)
+        if (labels_drop_metadata(&j->ev->scope, many, &many) < 0)
             return -EINVAL;
     if (m->card == CARD_ONE_TO_ONE) {
-        Label *v = SCOPE_ARRAY(&j->scope, Label, many.n + 1);
+        Label *v = SCOPE_ARRAY(&j->ev->scope, Label, many.n + 1);
         size_t k = 0;
         if (!v)
             return -EINVAL;
@@ -133,7 +130,7 @@ static int result_labels(Join *j, Labels many, Labels one, Labels *ret) {
         many = (Labels){v, k};
     }
     for (size_t i = 0; i < m->n_include; i++)
-        if (labels_with(&j->scope, many, m->include[i], labels_get(one, m->include[i]), &many) < 0)
+        if (labels_with(&j->ev->scope, many, m->include[i], labels_get(one, m->include[i]), &many) < 0)
             return -EINVAL;
     *ret = many;
     return 0;
@@ -202,7 +199,7 @@ static Column *filled(Join *j, const Column *other, Column *const *had, size_t n
         f->kind[i] = there ? CELL_NONE : CELL_FLOAT;
         f->v[i] = v;
     }
-    return labels_match(&j->scope, other->labels, j->m->labels, j->m->n_labels, j->m->on,
+    return labels_match(&j->ev->scope, other->labels, j->m->labels, j->m->n_labels, j->m->on,
                         &f->labels) < 0
                ? NULL
                : f;
@@ -211,9 +208,11 @@ static Column *filled(Join *j, const Column *other, Column *const *had, size_t n
 static int many_push(Sink *s, Column *c) {
     Join *j = CONTAINER_OF(s, Join, many_sink);
     bool fill = has_fill_one(j);
-    if (j->has_conflict)
-        for (size_t i = 0; i < j->n; i++)
-            j->any_many[i] |= c->kind[i];
+    for (size_t i = 0; j->has_conflict && i < j->n; i++) {
+        j->any_many[i] |= c->kind[i];
+        if (j->conflict[i]) /* judged at the end */
+            c->kind[i] = CELL_NONE;
+    }
     JoinGroup *g = group_of(j, c->labels, fill);
     if (!g)
         return fill ? -EINVAL : 0;
@@ -222,14 +221,13 @@ static int many_push(Sink *s, Column *c) {
             return -EINVAL;
     if (!fill)
         return 0;
-    Column *f = filled(j, c, g->ones.v, g->ones.n,
-                       j->swapped ? j->m->fill_lhs : j->m->fill_rhs);
+    Column *f = filled(j, c, g->ones.v, g->ones.n, j->m->fill_rhs);
     return f ? push_pair(j, g, c, f) : -EINVAL;
 }
 
 /* What the one side has and nothing met. */
 static int push_unmatched(Join *j) {
-    double v = j->swapped ? j->m->fill_rhs : j->m->fill_lhs;
+    double v = j->m->fill_lhs;
     for (size_t q = 0; q < j->ones.n; q++) {
         Column *one = j->ones.v[q];
         JoinGroup *g = group_of(j, one->labels, false);

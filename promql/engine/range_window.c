@@ -102,8 +102,8 @@ static int add_histograms(RangeRun *run, const SampleRun *r, size_t from, size_t
         bool fh = r->kind == SAMPLE_FLOAT_HISTOGRAM;
         if (is_stale_nan(fh ? r->fh[i]->sum : r->h[i]->sum))
             continue;
-        FloatHistogram *h = fh ? histogram_copy(&run->per_series, r->fh[i])
-                               : histogram_to_float(&run->per_series, r->h[i]);
+        FloatHistogram *h = fh ? scope_histogram(&run->per_series, r->fh[i])
+                               : scope_histogram_float(&run->per_series, r->h[i]);
         if (!h)
             return -EINVAL;
         vec_push(&run->buf.ht, r->t[i]);
@@ -305,7 +305,7 @@ static int column_to_samples(RangeRun *run, const Column *c) {
             vec_push(&b->t, t);
             vec_push(&b->v, c->v[i]);
         } else if (c->kind[i] == CELL_HISTOGRAM) {
-            FloatHistogram *h = histogram_copy(&run->per_series, c->h[i]);
+            FloatHistogram *h = scope_histogram(&run->per_series, c->h[i]);
             if (!h)
                 return -EINVAL;
             if (h->reset_hint != RESET_GAUGE)
@@ -498,7 +498,7 @@ static int matrix_series(RangeRun *run, Scope *s, PromqlSeries *ret) {
     }
     for (size_t i = 0; i < b->ht.n; i++) {
         ht[i] = b->ht.v[i];
-        if (!(h[i] = histogram_copy(s, b->h.v[i])))
+        if (!(h[i] = scope_histogram(s, b->h.v[i])))
             return -EINVAL;
     }
     ret->n_floats = b->t.n;

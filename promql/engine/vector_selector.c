@@ -307,7 +307,7 @@ static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scop
         w->last_v = stale_nan();
         if (!wanted || is_stale_nan(sum))
             continue;
-        w->last_h = fh ? histogram_copy(s, run->fh[j]) : histogram_to_float(s, run->h[j]);
+        w->last_h = fh ? scope_histogram(s, run->fh[j]) : scope_histogram_float(s, run->h[j]);
         if (!w->last_h)
             return -EINVAL;
     }
