@@ -20,27 +20,25 @@ typedef struct TargetGroup {
     size_t n;
     Labels labels; /* of all of them */
 } TargetGroup;
-TargetGroup *target_group_new(void); /* one reference */
+/* One reference. more is a label to add unless its name is empty. */
+TargetGroup *target_group_new(const SdStaticConfig *from, Str source, Label more);
 TargetGroup *target_group_ref(TargetGroup *g);
 void target_group_unref(TargetGroup *g);
 
 typedef struct DiscoverySet {
-    Str name; /* copied */
-    const SdConfigs *configs;
-    /* What `configs` lives in, held while it runs: ref(owner), unref(owner). May be NULL. */
-    void *owner;
+    Str name;
+    const SdConfigs *configs; /* both only for the call: what runs keeps copies */
 } DiscoverySet;
 
 typedef struct DiscoveryOptions {
     Loop *loop;
-    WorkPool *pool;   /* files are read there */
-    const char *name; /* "scrape" or "notify", for metrics */
+    WorkPool *pool;      /* files are read there */
+    const char *name;    /* "scrape" or "notify", for metrics */
     int64_t throttle_ms; /* 0 = 5 s */
-    /* All groups of a set, in the order of their sources; also when they became none. */
+    /* All groups of a set, in the order of their sources; also when they became none. Borrowed for
+     * the call: take references to keep them. Never from inside discovery_apply(). */
     void (*on_groups)(void *arg, Str set, TargetGroup *const *groups, size_t n);
     void *arg;
-    void *(*owner_ref)(void *owner);
-    void (*owner_unref)(void *owner);
 } DiscoveryOptions;
 
 typedef struct Discovery Discovery;

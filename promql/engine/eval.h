@@ -144,6 +144,15 @@ typedef struct Selection {
 
 int selections_open(Eval *ev, Node *root);
 void selections_close(Eval *ev);
+int selection_expand(Eval *ev, Selection *s);
+/* Moves a selection made on the way into the query's keeping. */
+void selection_keep(Eval *ev, const Selection *s);
+/* Times of the samples that series k of a selection has at each step; INT64_MIN = none. */
+int sample_times(Eval *ev, const Selection *s, size_t k, const Grid *g, int64_t offset,
+                 int64_t *times);
+/* When info() looks at info series: a fixed time (INT64_MIN = none) and an offset. False when n has
+ * no selector. */
+bool info_reference(const Node *n, int64_t *at, int64_t *offset);
 int selection_of(Eval *ev, const Node *vector_selector, Selection **ret);
 /* Whether all series of a vector carry the same name (or none): then dropping it cannot make two
  * equal. */
@@ -181,6 +190,8 @@ struct Eval {
         Selection *selection;
     }) uses;
 
+    int64_t info_mint, info_maxt; /* what info() will read */
+
     PromqlOutcome outcome;
     char *error;
     int depth;
@@ -204,6 +215,7 @@ const Node *node_unwrap(const Node *n); /* without parentheses and step-invarian
 Str node_string(const Node *n);
 void annotate(Eval *ev, AnnotationKind kind, const Node *at, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+void annotate_quantile(Eval *ev, const Node *at, double phi);
 /* name in Go's quotes, for texts */
 void buf_add_quoted(Buf *b, Str s);
 

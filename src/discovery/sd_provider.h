@@ -13,16 +13,13 @@ typedef struct SdRun SdRun;
 typedef struct SdEnv {
     Loop *loop;
     WorkPool *pool; /* for reading files */
-    const char *set;
-    /* Replaces the group of this source. The sink takes one reference; groups without targets end
-     * the source. */
+    /* Replaces the group of this source; takes the reference. A group without targets ends it. */
     void (*update)(void *arg, TargetGroup *group);
-    /* A first (maybe empty) answer was given: nothing more is expected at once. */
     void *arg;
 } SdEnv;
 
 typedef struct SdProvider {
-    /* config stays valid until stop(). index is the entry's place among its kind. */
+    /* config is one entry of the mechanism's list, only for the call; index is its place there. */
     SdRun *(*start)(const SdEnv *env, const void *config, size_t index);
     void (*stop)(SdRun *run);
 } SdProvider;

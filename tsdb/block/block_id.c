@@ -1,29 +1,15 @@
 /* ULIDs. */
 #include "tsdb/block/block_id.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
+#include "base/random.h"
 
 static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 #define TIME_DIGITS 10
 #define RANDOM_DIGITS 16
-
-static void random_bytes(uint8_t *p, size_t n) {
-    /* Small requests are answered whole; a kernel that cannot yet is no reason to fail: a clock and
-     * an address still make names that differ. */
-    if (getrandom(p, n, GRND_NONBLOCK) != (ssize_t)n) {
-        uint64_t mix[2] = {(uint64_t)clock_mono_ns(), (uint64_t)(uintptr_t)&p};
-        for (size_t i = 0; i < n; i++) {
-            p[i] = (uint8_t)(hash_xxh3(mix, sizeof(mix)) >> (i % 8 * 8));
-            mix[1]++;
-        }
-    }
-}
 
 void block_id_new(char ret[BLOCK_ID_SIZE]) {
     uint64_t time = (uint64_t)clock_wall_ms();

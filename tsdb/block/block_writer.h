@@ -38,7 +38,8 @@ typedef struct BlockWriterOptions {
         max_time; /* the block's range, max_time exclusive; samples outside: -ERANGE */
     int level;    /* 1 = cut from the head; a compaction's is one more */
     /* Blocks this one replaces (BLOCK_ID_SIZE each); after a crash between the rename and their
-     * deletion the reader of the folder sees by it that they are obsolete. */
+     * deletion the reader of the folder sees by it that they are obsolete. Borrowed until finish.
+     */
     const char (*parents)[BLOCK_ID_SIZE];
     size_t n_parents;
     uint32_t chunk_samples;    /* samples a chunk; 0 = BLOCK_CHUNK_SAMPLES */

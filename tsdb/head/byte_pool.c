@@ -100,7 +100,7 @@ static Slab *slab_take(BytePool *p, unsigned class) {
     p->empty = s->next;
     spin_unlock(&p->lock);
     uint32_t header = (sizeof(Slab) + STEP - 1) / STEP * STEP;
-    *s = (Slab){.class = (uint8_t)class, .total = (SLAB_BYTES - header) / class_sizes[class]};
+    *s = (Slab){.class = (uint8_t) class, .total = (SLAB_BYTES - header) / class_sizes[class]};
     return s;
 }
 

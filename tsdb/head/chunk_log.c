@@ -7,6 +7,7 @@
  */
 #include "tsdb/head/chunk_log.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -63,9 +64,18 @@ static void file_path(const ChunkLog *l, uint32_t number, char path[4096]) {
 static void *map_new_file(ChunkLog *l, uint32_t number, uint32_t size) {
     char path[4096];
     file_path(l, number, path);
-    void *map = NULL;
-    int r = file_map_new(path, size, &map);
+    CLEANUP(file_closep) int fd = -1;
+    int r = file_open(path, O_RDWR | O_CREAT | O_TRUNC, 0666, &fd);
+    if (r == 0) {
+        r = file_allocate(fd, size, true);
+    }
+    void *map = r < 0 ? NULL : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        map = NULL;
+        r = -errno;
+    }
     if (r < 0) {
+        (void)file_unlink(path); /* an empty file does no harm */
         log_warn("tsdb", "Full chunks of the head stay in memory", L_CSTR("file", path), L_ERR(r));
         return NULL;
     }
@@ -97,7 +107,7 @@ static void file_drop(ChunkLog *l, LogFile *f) {
         char path[4096];
         file_path(l, f->number, path);
         munmap(f->map, f->size);
-        (void)file_remove(path); /* what cannot be removed now goes at the next start */
+        (void)file_unlink(path); /* what cannot be removed now goes at the next start */
     }
     atomic_fetch_sub(&l->bytes, f->size);
     atomic_fetch_sub(&l->chunks, atomic_load(&f->chunks));
@@ -118,10 +128,10 @@ static LogFile *next_file(ChunkLog *l, LogFile *full) {
 
 int chunk_log_open(const char *dir, ChunkLog **ret) {
     int r = file_remove_tree(dir);
-    if (r < 0 && r != -ENOENT) {
+    if (r < 0) {
         return err_trace(r);
     }
-    r = file_make_dir(dir);
+    r = file_make_folder(dir);
     if (r < 0) {
         return err_trace(r);
     }
@@ -190,17 +200,22 @@ ChunkLogRef chunk_log_put(ChunkLog *l, ChunkLogRef previous, const Chunk *c) {
     return (uint64_t)f->number << 32 | at;
 }
 
-static const uint8_t *entry_at(const ChunkLog *l, ChunkLogRef ref) {
+static const uint8_t *entry_at(const ChunkLog *l, ChunkLogRef ref, uint32_t *ret_room) {
     uint32_t number = (uint32_t)(ref >> 32);
     if (ref == 0 || number < atomic_load(&l->first_number)) {
         return NULL;
     }
     const LogFile *f = atomic_load(&l->files[number % FILES_MAX]);
-    return f ? f->map + (uint32_t)ref : NULL;
+    if (!f || (uint32_t)ref > f->size - ENTRY_HEADER) {
+        return NULL;
+    }
+    *ret_room = f->size - ENTRY_HEADER - (uint32_t)ref;
+    return f->map + (uint32_t)ref;
 }
 
 bool chunk_log_entry(const ChunkLog *l, ChunkLogRef ref, ChunkLogEntry *ret) {
-    const uint8_t *p = entry_at(l, ref);
+    uint32_t room;
+    const uint8_t *p = entry_at(l, ref, &room);
     if (!p) {
         return false;
     }
@@ -211,7 +226,8 @@ bool chunk_log_entry(const ChunkLog *l, ChunkLogRef ref, ChunkLogEntry *ret) {
 }
 
 int chunk_log_get(const ChunkLog *l, ChunkLogRef ref, Chunk *ret) {
-    const uint8_t *p = entry_at(l, ref);
+    uint32_t room;
+    const uint8_t *p = entry_at(l, ref, &room);
     if (!p) {
         return -EBADMSG;
     }
@@ -219,8 +235,7 @@ int chunk_log_get(const ChunkLog *l, ChunkLogRef ref, Chunk *ret) {
     uint32_t crc;
     memcpy(&h, p, sizeof(h));
     memcpy(&crc, p + sizeof(h), 4);
-    if (h.size > CHUNK_SAMPLES_MAX * 20 ||
-        crc32c(crc32c(0, &h, sizeof(h)), p + ENTRY_HEADER, h.size) != crc) {
+    if (h.size > room || crc32c(crc32c(0, &h, sizeof(h)), p + ENTRY_HEADER, h.size) != crc) {
         return -EBADMSG;
     }
     *ret = (Chunk){.min_time = h.min_time,

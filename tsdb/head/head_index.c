@@ -2,7 +2,6 @@
 
 #include "base/hash.h"
 
-
 void head_index_init(HeadIndex *x, BytePool *pool) { *x = (HeadIndex){.pool = pool}; }
 
 static void symbol_drop_bytes(HeadIndex *x, HeadSymbol *s) {

@@ -101,8 +101,9 @@ static void tell_write_failure(Journal *j, int r) {
     if (!j->full_disk_logged) {
         j->full_disk_logged = true;
         log_error("tsdb",
-                  r == -ENOSPC ? "Journal: the disk is full, samples are refused until there is room"
-                               : "Journal: writing failed, samples are refused",
+                  r == -ENOSPC
+                      ? "Journal: the disk is full, samples are refused until there is room"
+                      : "Journal: writing failed, samples are refused",
                   L_CSTR("dir", j->dir), L_INT("segment", j->current.number), L_ERR(r));
     }
 }
@@ -116,8 +117,8 @@ static void tell_write_success(Journal *j) {
 
 /* One or more commits, at once where they lie behind each other in one buffer. */
 static int write_commits(Journal *j, const JournalCommit *c, uint64_t size) {
-    if (j->must_rotate || (j->current.size + size > j->segment_bytes &&
-                           j->current.size > JOURNAL_SEGMENT_HEADER)) {
+    if (j->must_rotate ||
+        (j->current.size + size > j->segment_bytes && j->current.size > JOURNAL_SEGMENT_HEADER)) {
         int r = rotate(j);
         if (r < 0) {
             return r;
@@ -233,10 +234,11 @@ static int sync_one(Journal *j, int fd) {
  * the file is not asked again: writing goes on in a new segment.
  */
 static void sync_failed(Journal *j, int r) {
-    log_error("tsdb",
-              "Journal: syncing failed; a power loss now may lose the last samples, writing goes on "
-              "in a new segment",
-              L_CSTR("dir", j->dir), L_ERR(r));
+    log_error(
+        "tsdb",
+        "Journal: syncing failed; a power loss now may lose the last samples, writing goes on "
+        "in a new segment",
+        L_CSTR("dir", j->dir), L_ERR(r));
     metric_inc(j->writes_failed);
 }
 
@@ -439,8 +441,9 @@ static void make_metrics(Journal *j) {
                                     "Size of the write log directory.", NULL);
     j->checkpoints = metric_counter("prometheus_tsdb_checkpoint_creations_total",
                                     "Total number of checkpoint creations attempted.", NULL);
-    j->checkpoints_failed = metric_counter("prometheus_tsdb_checkpoint_creations_failed_total",
-                                           "Total number of checkpoint creations that failed.", NULL);
+    j->checkpoints_failed =
+        metric_counter("prometheus_tsdb_checkpoint_creations_failed_total",
+                       "Total number of checkpoint creations that failed.", NULL);
 }
 
 static int note_file(void *arg, const char *name) {

@@ -18,8 +18,8 @@
 typedef struct Journal Journal;
 
 typedef struct JournalOptions {
-    const char *dir;         /* made if missing */
-    uint64_t segment_bytes;  /* 0 = 128 MiB */
+    const char *dir;          /* made if missing */
+    uint64_t segment_bytes;   /* 0 = 128 MiB */
     int64_t sync_interval_ms; /* 0 = 1000 */
 } JournalOptions;
 

@@ -20,7 +20,7 @@
 
 #define FLAG_SNAPPY 1
 #define FLAG_MORE 2
-#define COMPRESS_MIN 256            /* below this the attempt costs more than it gives */
+#define COMPRESS_MIN 256 /* below this the attempt costs more than it gives */
 #define SERIES_PAYLOAD_SPLIT (1u << 20)
 #define SAMPLES_PER_RECORD 65536
 
@@ -63,7 +63,7 @@ static void put_record(Buf *b, JournalType type, Str payload) {
     }
     b->n += JOURNAL_RECORD_HEADER;
     uint8_t flags = FLAG_MORE;
-    if (payload.n < COMPRESS_MIN || compress_snappy(payload, b) != 0 ||
+    if (payload.n < COMPRESS_MIN || snappy_encode(payload, b) != 0 ||
         b->n - start - JOURNAL_RECORD_HEADER > payload.n - payload.n / 8) {
         b->n = start + JOURNAL_RECORD_HEADER;
         buf_add_str(b, payload);
@@ -333,7 +333,7 @@ int journal_record_payload(const JournalRecord *rec, Buf *scratch, Str *ret) {
         return 0;
     }
     buf_reset(scratch);
-    if (decompress_snappy(rec->payload, scratch) != 0) {
+    if (snappy_decode(rec->payload, JOURNAL_PAYLOAD_MAX * 2u, scratch) != 0) {
         return -EBADMSG;
     }
     *ret = buf_str(scratch);
@@ -357,8 +357,8 @@ int journal_samples_init(JournalSamples *it, uint8_t type, Str payload) {
     uint64_t later = 0;
     if (!varint_get(&p, end, &it->t) || !uvarint_get(&p, end, &it->left) ||
         !take_column(&p, end, &it->refs, &it->refs_end) ||
-        (it->timed && (!uvarint_get(&p, end, &later) ||
-                       !take_column(&p, end, &it->times, &it->times_end)))) {
+        (it->timed &&
+         (!uvarint_get(&p, end, &later) || !take_column(&p, end, &it->times, &it->times_end)))) {
         return -EBADMSG;
     }
     it->max_time = (int64_t)((uint64_t)it->t + later);

@@ -20,7 +20,8 @@ typedef struct Replay {
 } Replay;
 
 static int refuse_format(Replay *r, const char *path, const char *what) {
-    problem_set(r->problem, 0, 0, "%s: %s; use the version of the program that wrote it", path, what);
+    problem_set(r->problem, 0, 0, "%s: %s; use the version of the program that wrote it", path,
+                what);
     return -ENOTSUP;
 }
 

@@ -1,0 +1,252 @@
+/*
+ * Several blocks into one: a k-way merge by labels. The series of one label set lie beside each
+ * other then; their chunks go over as they are where they do not overlap in time, and sample by
+ * sample where they do. Chunks are read from the mappings, so memory is that of the writer.
+ */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "tsdb/block/block_writer.h"
+#include "tsdb/compact/compact.h"
+
+typedef struct Source {
+    Block *block;
+    BlockCursor *cursor;
+    BlockSeries series;
+    bool has_series;
+    bool taken; /* part of the series being merged */
+} Source;
+
+typedef struct SourceChunk {
+    Chunk chunk;
+    uint32_t source, index;
+} SourceChunk;
+
+typedef struct MergeSample {
+    int64_t t;
+    double v;
+    uint32_t source;
+} MergeSample;
+
+typedef struct BlockMerge {
+    Source *v;
+    size_t n;
+    BlockWriter *writer;
+    const atomic_bool *cancel;
+    VEC(SourceChunk) chunks;
+    VEC(MergeSample) samples;
+    int64_t t[CHUNK_SAMPLES_MAX];
+    double f[CHUNK_SAMPLES_MAX];
+} BlockMerge;
+
+static bool is_cancelled(const BlockMerge *m) {
+    return m->cancel && atomic_load_explicit(m->cancel, memory_order_relaxed);
+}
+
+static int advance(Source *s) {
+    int r = block_cursor_next(s->cursor, &s->series);
+    s->has_series = r > 0;
+    return r < 0 ? r : 0;
+}
+
+static int add_symbols(BlockMerge *m) {
+    for (size_t i = 0; i < m->n; i++) {
+        uint64_t n = block_meta(m->v[i].block)->symbols;
+        for (uint32_t s = 0; s < n; s++) {
+            Str text;
+            int r = is_cancelled(m) ? -ECANCELED : block_symbol(m->v[i].block, s, &text);
+            if (r < 0) {
+                return r;
+            }
+            block_writer_symbol(m->writer, text);
+        }
+    }
+    return 0;
+}
+
+/* Marks the sources whose series comes next; false when all are at their end. */
+static bool take_least(BlockMerge *m, Labels *ret) {
+    const Source *least = NULL;
+    for (size_t i = 0; i < m->n; i++) {
+        Source *s = &m->v[i];
+        s->taken = false;
+        if (s->has_series && (!least || labels_cmp(s->series.labels, least->series.labels) < 0)) {
+            least = s;
+        }
+    }
+    for (size_t i = 0; least && i < m->n; i++) {
+        Source *s = &m->v[i];
+        s->taken = s->has_series && labels_eq(s->series.labels, least->series.labels);
+    }
+    if (least) {
+        *ret = least->series.labels;
+    }
+    return least != NULL;
+}
+
+static int by_time(const void *a, const void *b) {
+    const SourceChunk *x = a, *y = b;
+    if (x->chunk.min_time != y->chunk.min_time) {
+        return x->chunk.min_time < y->chunk.min_time ? -1 : 1;
+    }
+    return (x->source > y->source) - (x->source < y->source);
+}
+
+static void collect_chunks(BlockMerge *m) {
+    m->chunks.n = 0;
+    for (uint32_t i = 0; i < m->n; i++) {
+        for (uint32_t k = 0; m->v[i].taken && k < m->v[i].series.n; k++) {
+            vec_push(&m->chunks, (SourceChunk){m->v[i].series.v[k], i, k});
+        }
+    }
+    qsort(m->chunks.v, m->chunks.n, sizeof(*m->chunks.v), by_time);
+}
+
+static int chunk_bytes(BlockMerge *m, const SourceChunk *c, Chunk *ret) {
+    return block_cursor_chunk(m->v[c->source].cursor, c->index, ret);
+}
+
+static int by_sample(const void *a, const void *b) {
+    const MergeSample *x = a, *y = b;
+    if (x->t != y->t) {
+        return x->t < y->t ? -1 : 1;
+    }
+    return (x->source > y->source) - (x->source < y->source);
+}
+
+static int write_samples(BlockMerge *m) {
+    qsort(m->samples.v, m->samples.n, sizeof(*m->samples.v), by_sample);
+    for (size_t i = 0; i < m->samples.n; i++) {
+        const MergeSample *s = &m->samples.v[i];
+        if (i > 0 && s->t == s[-1].t) {
+            continue; /* the block named first wins */
+        }
+        int r = block_writer_samples(m->writer, &s->t, &s->v, 1);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int merge_overlapping(BlockMerge *m, const SourceChunk *v, size_t n) {
+    m->samples.n = 0;
+    for (size_t i = 0; i < n; i++) {
+        Chunk c;
+        int r = chunk_bytes(m, &v[i], &c);
+        if (r == 0) {
+            r = chunk_decode(&c, m->t, m->f);
+        }
+        if (r < 0) {
+            return r;
+        }
+        for (uint32_t k = 0; k < c.n; k++) {
+            vec_push(&m->samples, (MergeSample){m->t[k], m->f[k], v[i].source});
+        }
+    }
+    return write_samples(m);
+}
+
+/* How many chunks from v[0] on hang together by overlapping. */
+static size_t overlapping(const SourceChunk *v, size_t n) {
+    int64_t max_time = v[0].chunk.max_time;
+    size_t i = 1;
+    for (; i < n && v[i].chunk.min_time <= max_time; i++) {
+        max_time = MAX(max_time, v[i].chunk.max_time);
+    }
+    return i;
+}
+
+static int merge_series(BlockMerge *m, Labels labels) {
+    int r = block_writer_series(m->writer, labels);
+    collect_chunks(m);
+    for (size_t i = 0; r == 0 && i < m->chunks.n;) {
+        size_t n = overlapping(m->chunks.v + i, m->chunks.n - i);
+        if (n > 1) {
+            r = merge_overlapping(m, m->chunks.v + i, n);
+        } else {
+            Chunk c;
+            r = chunk_bytes(m, &m->chunks.v[i], &c);
+            if (r == 0) {
+                r = block_writer_chunk(m->writer, &c);
+            }
+        }
+        i += n;
+    }
+    return r;
+}
+
+static int merge_all(BlockMerge *m) {
+    int r = add_symbols(m);
+    for (size_t i = 0; r == 0 && i < m->n; i++) {
+        r = advance(&m->v[i]);
+    }
+    Labels labels;
+    while (r == 0 && take_least(m, &labels)) {
+        r = merge_series(m, labels);
+        for (size_t i = 0; r == 0 && i < m->n; i++) {
+            r = m->v[i].taken ? advance(&m->v[i]) : 0;
+        }
+    }
+    return r;
+}
+
+static BlockWriterOptions options_of(const char *dir, Block *const *blocks, size_t n,
+                                     const atomic_bool *cancel, char (*parents)[BLOCK_ID_SIZE]) {
+    BlockWriterOptions o = {.dir = dir,
+                            .min_time = INT64_MAX,
+                            .max_time = INT64_MIN,
+                            .parents = (const char(*)[BLOCK_ID_SIZE])parents,
+                            .n_parents = n,
+                            .cancel = cancel};
+    for (size_t i = 0; i < n; i++) {
+        const BlockMeta *m = block_meta(blocks[i]);
+        o.min_time = MIN(o.min_time, m->min_time);
+        o.max_time = MAX(o.max_time, m->max_time);
+        o.level = MAX(o.level, m->level);
+        memcpy(parents[i], m->id, BLOCK_ID_SIZE);
+    }
+    o.level++;
+    return o;
+}
+
+static BlockMerge *block_merge_new(Block *const *blocks, size_t n, const atomic_bool *cancel) {
+    BlockMerge *m = NEW(BlockMerge);
+    m->v = NEW_ARRAY(Source, n + 1);
+    m->n = n;
+    m->cancel = cancel;
+    for (size_t i = 0; i < n; i++) {
+        m->v[i].block = blocks[i];
+        m->v[i].cursor = block_cursor_new(blocks[i]);
+    }
+    return m;
+}
+
+static void block_merge_free(BlockMerge *m) {
+    for (size_t i = 0; i < m->n; i++) {
+        block_cursor_free(m->v[i].cursor);
+    }
+    block_writer_free(m->writer);
+    vec_free(&m->chunks);
+    vec_free(&m->samples);
+    mem_free(m->v);
+    mem_free(m);
+}
+
+int compact_blocks(const char *dir, Block *const *blocks, size_t n, const atomic_bool *cancel,
+                   char ret_id[BLOCK_ID_SIZE]) {
+    char(*parents)[BLOCK_ID_SIZE] = mem_calloc(n + 1, BLOCK_ID_SIZE);
+    BlockWriterOptions o = options_of(dir, blocks, n, cancel, parents);
+    BlockMerge *m = block_merge_new(blocks, n, cancel);
+    int r = block_writer_new(&o, &m->writer);
+    if (r == 0) {
+        r = merge_all(m);
+    }
+    if (r == 0) {
+        r = block_writer_finish(m->writer, ret_id);
+    }
+    block_merge_free(m);
+    mem_free(parents);
+    return r < 0 ? err_trace(r) : r;
+}

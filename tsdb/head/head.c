@@ -1,0 +1,276 @@
+#include "tsdb/head/head.h"
+
+#include <sys/mman.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+/* ---- life */
+
+static void lock_init(pthread_rwlock_t *l) {
+    pthread_rwlockattr_t a;
+    pthread_rwlockattr_init(&a);
+    /* Commits and queries come without a pause: truncation and new series would never get in. */
+    pthread_rwlockattr_setkind_np(&a, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(l, &a);
+    pthread_rwlockattr_destroy(&a);
+}
+
+static HeadMetrics *metrics_new(void) {
+    HeadMetrics *m = NEW(HeadMetrics);
+    m->series = metric_gauge("prometheus_tsdb_head_series",
+                             "Total number of series in the head block.", NULL);
+    m->chunks = metric_gauge("prometheus_tsdb_head_chunks",
+                             "Total number of chunks in the head block.", NULL);
+    m->created = metric_counter("prometheus_tsdb_head_series_created_total",
+                                "Total number of series created in the head", NULL);
+    m->removed = metric_counter("prometheus_tsdb_head_series_removed_total",
+                                "Total number of series removed in the head", NULL);
+    m->not_found = metric_counter("prometheus_tsdb_head_series_not_found_total",
+                                  "Total number of requests for series that were not found.", NULL);
+    m->appended = metric_counter("prometheus_tsdb_head_samples_appended_total",
+                                 "Total number of appended samples.", "type=\"float\"");
+    m->appenders = metric_counter("prometheus_tsdb_head_appenders_created_total",
+                                  "Total number of appenders created.", NULL);
+    m->active_appenders = metric_gauge("prometheus_tsdb_head_active_appenders",
+                                       "Number of currently active appender transactions", NULL);
+    m->min_time = metric_gauge("prometheus_tsdb_head_min_time",
+                               "Minimum time bound of the head block, in milliseconds.", NULL);
+    m->min_time_seconds = metric_gauge("prometheus_tsdb_head_min_time_seconds",
+                                       "Minimum time bound of the head block.", NULL);
+    m->max_time = metric_gauge("prometheus_tsdb_head_max_time",
+                               "Maximum timestamp of the head block, in milliseconds.", NULL);
+    m->max_time_seconds = metric_gauge("prometheus_tsdb_head_max_time_seconds",
+                                       "Maximum timestamp of the head block.", NULL);
+    m->truncations = metric_counter("prometheus_tsdb_head_truncations_total",
+                                    "Total number of head truncations attempted.", NULL);
+    m->gc_seconds =
+        metric_summary("prometheus_tsdb_head_gc_duration_seconds",
+                       "Runtime of garbage collection in the head block.", NULL, NULL, 0);
+    m->out_of_order = metric_counter("prometheus_tsdb_out_of_order_samples_total",
+                                     "Total number of out of order samples ingestion failed "
+                                     "attempts due to out of order being disabled.",
+                                     "type=\"float\"");
+    m->out_of_bound = metric_counter("prometheus_tsdb_out_of_bound_samples_total",
+                                     "Total number of out of bound samples ingestion failed "
+                                     "attempts with out of order support disabled.",
+                                     "type=\"float\"");
+    m->chunks_created = metric_counter("prometheus_tsdb_head_chunks_created_total",
+                                       "Total number of chunks created in the head", NULL);
+    m->chunks_removed = metric_counter("prometheus_tsdb_head_chunks_removed_total",
+                                       "Total number of chunks removed in the head", NULL);
+    m->chunk_bytes = metric_gauge("prometheus_tsdb_head_chunks_storage_size_bytes",
+                                  "Size of the chunks_head directory.", NULL);
+    return m;
+}
+
+static void set_gauges(void *arg) {
+    Head *h = arg;
+    HeadMetrics *m = h->metrics;
+    int64_t min = atomic_load(&h->min_time), max = atomic_load(&h->max_time);
+    metric_set(m->series, (double)atomic_load(&h->n_series));
+    metric_set(m->chunks, (double)head_chunk_count(h));
+    metric_set(m->min_time, (double)min);
+    metric_set(m->min_time_seconds, (double)(min / 1000));
+    metric_set(m->max_time, (double)max);
+    metric_set(m->max_time_seconds, (double)(max / 1000));
+    metric_set(m->chunks_created, (double)atomic_load(&h->chunks_created));
+    metric_set(m->chunks_removed, (double)atomic_load(&h->chunks_removed));
+    metric_set(m->chunk_bytes, (double)chunk_log_bytes(h->chunks));
+}
+
+int head_open(const HeadOptions *o, Head **ret) {
+    Head *h = NEW(Head);
+    int r = chunk_log_open(o->chunk_dir, &h->chunks);
+    if (r < 0) {
+        mem_free(h);
+        return err_trace(r);
+    }
+    void *slabs = mmap(NULL, SLABS_MAX * sizeof(*h->slabs), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (slabs == MAP_FAILED) {
+        r = -errno;
+        chunk_log_close(h->chunks);
+        mem_free(h);
+        return err_trace(r);
+    }
+    h->slabs = slabs;
+    h->range_ms = o->range_ms;
+    h->pool = byte_pool_new();
+    head_index_init(&h->index, h->pool);
+    lock_init(&h->index_lock);
+    lock_init(&h->commit_lock);
+    pthread_mutex_init(&h->pin_lock, NULL);
+    atomic_init(&h->min_time, TIME_MAX_MS);
+    atomic_init(&h->max_time, TIME_MIN_MS);
+    atomic_init(&h->min_valid, INT64_MIN);
+    atomic_init(&h->truncated_at, INT64_MIN);
+    atomic_init(&h->round, 1);
+    h->metrics = metrics_new();
+    metrics_on_gather(set_gauges, h);
+    *ret = h;
+    return 0;
+}
+
+void head_free(Head *h) {
+    if (!h) {
+        return;
+    }
+    metrics_off_gather(set_gauges, h);
+    head_index_deinit(&h->index);
+    for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
+        mem_free(atomic_load(&h->slabs[i]));
+    }
+    munmap(h->slabs, SLABS_MAX * sizeof(*h->slabs));
+    byte_pool_free(h->pool);
+    chunk_log_close(h->chunks);
+    pthread_rwlock_destroy(&h->index_lock);
+    pthread_rwlock_destroy(&h->commit_lock);
+    pthread_mutex_destroy(&h->pin_lock);
+    for (size_t i = 0; i < h->slab_graves.n; i++) {
+        mem_free(h->slab_graves.v[i].slab);
+    }
+    vec_free(&h->slab_graves);
+    vec_free(&h->graves);
+    mem_free(h->metrics);
+    mem_free(h);
+}
+
+void head_set_journal(Head *h, Journal *j) { h->journal = j; }
+
+void head_set_min_valid(Head *h, int64_t t) { atomic_store(&h->min_valid, t); }
+
+uint64_t head_chunk_count(Head *h) {
+    return atomic_load(&h->chunks_created) - atomic_load(&h->chunks_removed);
+}
+
+/* ---- rounds */
+
+void head_pin(Head *h, HeadPin *p, bool appender) {
+    pthread_mutex_lock(&h->pin_lock);
+    *p = (HeadPin){.next = h->pins, .round = atomic_load(&h->round), .appender = appender};
+    if (h->pins) {
+        h->pins->prev = p;
+    }
+    h->pins = p;
+    pthread_mutex_unlock(&h->pin_lock);
+}
+
+void head_unpin(Head *h, HeadPin *p) {
+    pthread_mutex_lock(&h->pin_lock);
+    *(p->prev ? &p->prev->next : &h->pins) = p->next;
+    if (p->next) {
+        p->next->prev = p->prev;
+    }
+    pthread_mutex_unlock(&h->pin_lock);
+}
+
+void head_next_round(Head *h) {
+    pthread_mutex_lock(&h->pin_lock);
+    atomic_fetch_add(&h->round, 1);
+    pthread_mutex_unlock(&h->pin_lock);
+}
+
+void head_raise(_Atomic int64_t *max, int64_t t) {
+    int64_t have = atomic_load_explicit(max, memory_order_relaxed);
+    while (have < t && !atomic_compare_exchange_weak(max, &have, t)) {
+    }
+}
+
+void head_lower(_Atomic int64_t *min, int64_t t) {
+    int64_t have = atomic_load_explicit(min, memory_order_relaxed);
+    while (have > t && !atomic_compare_exchange_weak(min, &have, t)) {
+    }
+}
+
+/* ---- series */
+
+static bool find_locked(Head *h, Labels l, uint32_t hash, uint32_t *ret) {
+    const IdTable *t = &h->index.series_table;
+    for (uint32_t at = id_table_start(t, hash); id_table_next(t, hash, &at, ret);) {
+        if (head_index_same(&h->index, head_series_any(h, *ret)->labels, l)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The index lock is held for writing. */
+static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) {
+    HeadSlab *slab = atomic_load(&h->slabs[slot / SLAB_SERIES]);
+    if (!slab) {
+        slab = NEW(HeadSlab);
+        atomic_store(&h->slabs[slot / SLAB_SERIES], slab);
+    }
+    HeadSeries *s = &slab->series[slot % SLAB_SERIES];
+    *s = (HeadSeries){.hash = hash};
+    atomic_init(&s->last, INT64_MIN);
+    atomic_init(&s->touched, (unsigned)atomic_load(&h->round));
+    s->labels = head_index_add(&h->index, slot, hash, l);
+    atomic_store_explicit(&s->flags, SERIES_LIVE, memory_order_release);
+    slab->used++;
+    if (slot >= atomic_load(&h->next_slot)) {
+        atomic_store_explicit(&h->next_slot, slot + 1, memory_order_release);
+    }
+    atomic_fetch_add(&h->n_series, 1);
+    metric_inc(h->metrics->created);
+    return s;
+}
+
+HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new) {
+    uint32_t hash = (uint32_t)labels_hash(l);
+    *ret_new = false;
+    pthread_rwlock_rdlock(&h->index_lock);
+    bool found = find_locked(h, l, hash, ret_slot);
+    pthread_rwlock_unlock(&h->index_lock);
+    if (found) {
+        return head_series_any(h, *ret_slot);
+    }
+    pthread_rwlock_wrlock(&h->index_lock);
+    HeadSeries *s = NULL;
+    if (find_locked(h, l, hash, ret_slot)) {
+        s = head_series_any(h, *ret_slot);
+    } else if (atomic_load(&h->next_slot) < UINT32_MAX - 1) {
+        *ret_slot = atomic_load(&h->next_slot);
+        s = series_make(h, *ret_slot, hash, l);
+        *ret_new = true;
+    }
+    pthread_rwlock_unlock(&h->index_lock);
+    return s;
+}
+
+HeadSeries *head_series_put(Head *h, uint32_t slot, Labels l) {
+    uint32_t hash = (uint32_t)labels_hash(l), have;
+    HeadSeries *s = NULL;
+    pthread_rwlock_wrlock(&h->index_lock);
+    if (find_locked(h, l, hash, &have)) {
+        s = have == slot ? head_series_any(h, slot) : NULL;
+    } else if (slot < UINT32_MAX - 1 && !head_series(h, slot)) {
+        s = series_make(h, slot, hash, l);
+    }
+    pthread_rwlock_unlock(&h->index_lock);
+    return s;
+}
+
+int head_series_move(Head *h, uint32_t to, Labels l) {
+    uint32_t hash = (uint32_t)labels_hash(l), from;
+    if (head_series(h, to) || to >= UINT32_MAX - 1 || !find_locked(h, l, hash, &from)) {
+        return -EBADMSG;
+    }
+    HeadSeries *old = head_series_any(h, from);
+    HeadDead dead = {from, hash, old->labels};
+    head_index_remove(&h->index, &dead, 1);
+    atomic_fetch_sub(&h->n_series, 1);
+    HeadSeries *s = series_make(h, to, hash, l);
+    atomic_store(&s->last, atomic_load(&old->last));
+    s->open = old->open;
+    s->data = old->data;
+    s->cap = old->cap;
+    s->full = old->full;
+    head_index_release(&h->index, old->labels);
+    old->labels = NULL;
+    old->data = NULL;
+    atomic_store(&old->flags, 0);
+    atomic_load(&h->slabs[from / SLAB_SERIES])->gone++;
+    return 0;
+}

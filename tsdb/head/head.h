@@ -1,0 +1,168 @@
+/*
+ * The head: recent samples in memory. Series live in slabs, their open chunks in place, full chunks
+ * in mapped files (chunk_log.h). Any thread, but head_write_block(), head_truncate() and
+ * head_collect() by one at a time.
+ *
+ * Threads. The index lock guards series_index, slots and slabs' counts; the commit lock is held
+ * shared while a commit is journalled and applied, alone by truncation, so that after a new bound
+ * is set no older sample is on its way; a series' spin lock guards its chunk. Order: commit, index,
+ * series. Readers copy the open chunk under the spin lock and hold nothing while they decode.
+ *
+ * Rounds. A counter goes up at each collection. Queriers and appenders are registered with the
+ * round in which they began; what was removed in round r is freed when all registered ones began
+ * later.
+ *
+ * Isolation: a reader sees committed samples only; a commit becomes visible series by series.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/metrics.h"
+#include "storage/storage.h"
+#include "tsdb/head/head_series.h"
+#include "tsdb/journal/journal.h"
+#include "tsdb/tsdb.h"
+
+typedef struct HeadOptions {
+    const char *chunk_dir; /* for full chunks; emptied */
+    int64_t range_ms;      /* chunks do not cross multiples of it */
+} HeadOptions;
+
+typedef struct HeadPin {
+    struct HeadPin *next, *prev;
+    uint64_t round;
+    bool appender;
+} HeadPin;
+
+typedef struct HeadMetrics HeadMetrics;
+
+typedef struct Head {
+    int64_t range_ms;
+    BytePool *pool;
+    ChunkLog *chunks;
+    Journal *journal; /* NULL while replaying */
+
+    _Atomic(HeadSlab *) *slabs; /* SLABS_MAX entries of address space */
+    pthread_rwlock_t index_lock;
+    HeadIndex index;
+    atomic_uint next_slot;
+    atomic_size_t n_series;
+
+    pthread_rwlock_t commit_lock;
+    _Atomic int64_t min_time, max_time; /* of the samples; TIME_MAX_MS, TIME_MIN_MS when empty */
+    _Atomic int64_t min_valid;          /* older samples are in blocks: INT64_MIN = none */
+    _Atomic int64_t truncated_at;       /* and queriers do not look for them here */
+    uint64_t truncate_round;            /* queriers of this round or before may */
+
+    pthread_mutex_t pin_lock;
+    HeadPin *pins;
+    atomic_uint_fast64_t round;
+    VEC(struct HeadGrave {
+        uint32_t slot;
+        uint64_t round; /* in which it left */
+    })
+    graves;
+    VEC(struct HeadSlabGrave {
+        HeadSlab *slab;
+        uint64_t round;
+    })
+    slab_graves;
+    atomic_uint_fast64_t samples, chunks_created, chunks_removed;
+    HeadMetrics *metrics;
+} Head;
+
+int head_open(const HeadOptions *o, Head **ret);
+/* Every querier and appender must have been ended. NULL is fine. */
+void head_free(Head *h);
+/* Samples are journalled from here on. */
+void head_set_journal(Head *h, Journal *j);
+/* Older samples are refused (they are in blocks). Only before the first append. */
+void head_set_min_valid(Head *h, int64_t t);
+
+int head_querier(Head *h, int64_t mint, int64_t maxt, Querier **ret);
+int head_appender(Head *h, Appender **ret);
+
+/* ---- replay (head_replay.c) */
+
+typedef struct HeadReplay HeadReplay;
+HeadReplay *head_replay_begin(Head *h, unsigned threads);
+/* As JournalReplay.record. */
+int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time);
+/* Waits until all is in the head. -EBADMSG when a worker met bytes that do not decode. */
+int head_replay_end(HeadReplay *r);
+
+/* ---- towards blocks (head_block.c, head_gc.c) */
+
+/* The samples in [mint, maxt) as a block; BLOCK_EMPTY when there are none. */
+int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
+                     const atomic_bool *cancel, char ret_id[27]);
+/* From now on samples before mint are refused; returns when none is on its way. */
+void head_raise_min_valid(Head *h, int64_t mint);
+/* Samples before mint are no longer the head's: they are in a block that queriers opened from now
+ * on read. Memory goes with head_collect(). */
+void head_truncate(Head *h, int64_t mint);
+/* Drops series without samples since min_valid and files of old chunks, as far as no older querier
+ * is open: else false, call again later. */
+bool head_collect(Head *h);
+/* Begins a new round. Whenever maintenance runs. */
+void head_next_round(Head *h);
+/* JournalFillFn: all series, a part at each call. */
+typedef struct HeadCheckpoint {
+    Head *head;
+    uint32_t slot;
+} HeadCheckpoint;
+bool head_checkpoint_fill(void *checkpoint, Buf *out);
+
+int head_cardinality(Head *h, size_t limit, Arena *a, TsdbCardinality *ret);
+uint64_t head_chunk_count(Head *h);
+
+/* ---- inside tsdb/head */
+
+/* The live series of a slot; NULL when it has left. */
+static inline HeadSeries *head_series(Head *h, uint64_t slot) {
+    if (slot >= atomic_load_explicit(&h->next_slot, memory_order_acquire)) {
+        return NULL;
+    }
+    HeadSlab *slab = atomic_load_explicit(&h->slabs[slot / SLAB_SERIES], memory_order_acquire);
+    HeadSeries *s = slab ? &slab->series[slot % SLAB_SERIES] : NULL;
+    return s && (atomic_load_explicit(&s->flags, memory_order_acquire) &
+                 (SERIES_LIVE | SERIES_GONE)) == SERIES_LIVE
+               ? s
+               : NULL;
+}
+/* Also of one that has left but that an older reader may still hold. */
+static inline HeadSeries *head_series_any(Head *h, uint64_t slot) {
+    return &atomic_load(&h->slabs[slot / SLAB_SERIES])->series[slot % SLAB_SERIES];
+}
+
+void head_pin(Head *h, HeadPin *p, bool appender);
+void head_unpin(Head *h, HeadPin *p);
+/* By labels, made if it is not there; *ret_new tells. */
+HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new);
+/* Puts labels into a given slot (replay). NULL when the slot is taken by others. */
+HeadSeries *head_series_put(Head *h, uint32_t slot, Labels l);
+
+/* A series whose labels came back under another slot: takes its samples along (replay, no other
+ * thread in the head). */
+int head_series_move(Head *h, uint32_t to, Labels l);
+
+/* What head_sample_add() needs to know from sample to sample. */
+typedef struct HeadCursor {
+    int64_t range_start; /* of the last time seen */
+    bool any;
+    int64_t min, max;
+    uint64_t added, refused;
+} HeadCursor;
+/* Adds to the open chunk; the series' lock is held. An AppendOutcome. */
+int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v);
+/* Tells the head what a cursor has seen. */
+void head_cursor_end(Head *h, HeadCursor *c);
+void head_raise(_Atomic int64_t *max, int64_t t);
+void head_lower(_Atomic int64_t *min, int64_t t);
+
+struct HeadMetrics {
+    Metric *series, *chunks, *created, *removed, *not_found, *appended, *appenders, *min_time,
+        *min_time_seconds, *max_time, *max_time_seconds, *truncations, *gc_seconds, *out_of_order,
+        *out_of_bound, *chunks_created, *chunks_removed, *chunk_bytes, *active_appenders;
+};

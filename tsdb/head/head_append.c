@@ -1,0 +1,404 @@
+/*
+ * A sample's way into a series: head_sample_add(), used by commits and by replay; and the appender,
+ * which collects samples, journals them and then applies them.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "tsdb/head/head.h"
+
+/* ---- one sample */
+
+static void data_grow(Head *h, HeadSeries *s, uint32_t size) {
+    uint32_t cap;
+    uint8_t *data = byte_pool_get(h->pool, size, &cap);
+    if (s->data) {
+        memcpy(data, s->data, MIN(s->cap, cap));
+        byte_pool_put(h->pool, s->data, s->cap);
+    }
+    s->data = data;
+    s->cap = (uint16_t)cap;
+}
+
+/* Near the end of its bytes a chunk is appended to in a scratch copy of its tail, so that the bytes
+ * grow only when the sample needs them and not for the largest sample there could be. */
+static void append_grow(Head *h, HeadSeries *s, int64_t t, double v) {
+    uint32_t size = chunk_writer_size(&s->open);
+    if (size + CHUNK_APPEND_ROOM <= s->cap) {
+        chunk_append(&s->open, s->data, t, v);
+        return;
+    }
+    uint8_t scratch[8 + 2 * CHUNK_APPEND_ROOM];
+    uint32_t from = size > 0 ? (size - 1) & ~7u : 0;
+    if (size > 0) {
+        memcpy(scratch, s->data + from, size - from);
+    }
+    s->open.bits -= from * 8;
+    chunk_append(&s->open, scratch, t, v);
+    s->open.bits += from * 8;
+    uint32_t now = chunk_writer_size(&s->open);
+    if (now > s->cap) {
+        data_grow(h, s, now);
+    }
+    memcpy(s->data + from, scratch, now - from);
+}
+
+/* The open chunk becomes a full one. */
+static void series_spill(Head *h, HeadSeries *s) {
+    Chunk c = chunk_writer_view(&s->open, s->data);
+    s->full = chunk_log_put(h->chunks, s->full, &c);
+    s->open = (ChunkWriter){0};
+    byte_pool_put(h->pool, s->data, s->cap);
+    s->data = NULL;
+    s->cap = 0;
+}
+
+/*
+ * Two appenders may have taken samples of one series and commit the later one first; the earlier
+ * one is acknowledged too, so it goes between. Rare: the chunk is written anew.
+ */
+static int series_insert(Head *h, HeadSeries *s, int64_t t, double v) {
+    if (t < s->open.min_time || s->open.n >= CHUNK_OPEN_SAMPLES_MAX * 2) {
+        return APPEND_OUT_OF_ORDER;
+    }
+    int64_t times[CHUNK_OPEN_SAMPLES_MAX * 2];
+    double values[CHUNK_OPEN_SAMPLES_MAX * 2];
+    uint32_t n = s->open.n, at = 0;
+    Chunk c = chunk_writer_view(&s->open, s->data);
+    if (chunk_decode(&c, times, values) < 0) {
+        return APPEND_OUT_OF_ORDER;
+    }
+    while (times[at] < t) {
+        at++;
+    }
+    if (times[at] == t) {
+        return double_bits(values[at]) == double_bits(v) ? APPEND_OK : APPEND_DUPLICATE;
+    }
+    s->open = (ChunkWriter){0};
+    for (uint32_t i = 0; i <= n; i++) {
+        if (i == at) {
+            append_grow(h, s, t, v);
+        }
+        if (i < n) {
+            append_grow(h, s, times[i], values[i]);
+        }
+    }
+    return APPEND_OK;
+}
+
+static int64_t range_start_of(int64_t t, int64_t range) {
+    int64_t q = t / range;
+    return (q - (t % range < 0)) * range;
+}
+
+int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v) {
+    if (!c->any || t < c->range_start || t - c->range_start >= h->range_ms) {
+        c->range_start = range_start_of(t, h->range_ms);
+    }
+    if (!c->any) {
+        c->min = c->max = t;
+        c->any = true;
+    }
+    int r = APPEND_OK;
+    if (s->open.n > 0 && t <= s->open.t) {
+        if (t == s->open.t) {
+            r = s->open.v == double_bits(v) ? APPEND_OK : APPEND_DUPLICATE;
+            c->refused += r != APPEND_OK;
+            return r;
+        }
+        r = series_insert(h, s, t, v);
+    } else {
+        if (s->open.n > 0 &&
+            (s->open.min_time < c->range_start || chunk_writer_full(&s->open, 0))) {
+            series_spill(h, s);
+        }
+        if (s->open.n == 0) {
+            atomic_fetch_add_explicit(&h->chunks_created, 1, memory_order_relaxed);
+        }
+        append_grow(h, s, t, v);
+        atomic_store_explicit(&s->last, t, memory_order_relaxed);
+    }
+    c->added += r == APPEND_OK;
+    c->refused += r != APPEND_OK;
+    c->min = MIN(c->min, t);
+    c->max = MAX(c->max, t);
+    return r;
+}
+
+void head_cursor_end(Head *h, HeadCursor *c) {
+    if (c->any) {
+        head_lower(&h->min_time, c->min);
+        head_raise(&h->max_time, c->max);
+    }
+    atomic_fetch_add(&h->samples, c->added);
+    metric_add(h->metrics->appended, (double)c->added);
+    if (c->refused) {
+        metric_add(h->metrics->out_of_order, (double)c->refused);
+    }
+    *c = (HeadCursor){0};
+}
+
+/* ---- the appender */
+
+typedef struct HeadAppender {
+    Appender base;
+    Head *head;
+    HeadPin pin;
+    int64_t min_valid;
+    bool bound_known;
+    VEC(JournalSample) samples;
+    VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
+    uint64_t out_of_order, out_of_bound;
+    Buf bytes, scratch;
+} HeadAppender;
+
+/* Prometheus' bound: half a range behind the newest sample, and never into the blocks. Fixed when
+ * the transaction begins; in an empty head its first sample counts as the newest. */
+static bool in_bounds(HeadAppender *a, int64_t t) {
+    if (!a->bound_known) {
+        int64_t max = atomic_load(&a->head->max_time);
+        if (max == TIME_MIN_MS) {
+            max = t;
+        }
+        a->min_valid = MAX(atomic_load(&a->head->min_valid), max - a->head->range_ms / 2);
+        a->bound_known = true;
+    }
+    return t >= a->min_valid;
+}
+
+/* Holds the series in the head until this appender ends. False: it has left. */
+static bool series_touch(HeadAppender *a, HeadSeries *s) {
+    if (LIKELY(atomic_load_explicit(&s->touched, memory_order_relaxed) >= (unsigned)a->pin.round)) {
+        return true;
+    }
+    spin_lock(&s->lock);
+    bool here = !(atomic_load(&s->flags) & SERIES_GONE);
+    if (here) {
+        atomic_store(&s->touched, (unsigned)atomic_load(&a->head->round));
+    }
+    spin_unlock(&s->lock);
+    return here;
+}
+
+static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **ret) {
+    Head *h = a->head;
+    if (*ref) {
+        HeadSeries *s = head_series(h, *ref - 1);
+        if (!s || !series_touch(a, s)) {
+            metric_inc(h->metrics->not_found);
+            return APPEND_UNKNOWN_REF;
+        }
+        *ret = s;
+        return APPEND_OK;
+    }
+    if (labels.n == 0) {
+        return APPEND_INVALID;
+    }
+    uint32_t slot;
+    bool made;
+    do {
+        *ret = head_series_get(h, labels, &slot, &made);
+        if (!*ret) {
+            return err_trace(-ENOSPC); /* 2^32 series since the database was made */
+        }
+    } while (!series_touch(a, *ret));
+    *ref = (SeriesRef)slot + 1;
+    return APPEND_OK;
+}
+
+/* Against what is committed. */
+static int check_order(HeadSeries *s, int64_t t, double v) {
+    int64_t last = atomic_load_explicit(&s->last, memory_order_relaxed);
+    if (LIKELY(t > last)) {
+        return APPEND_OK;
+    }
+    spin_lock(&s->lock);
+    int r = s->open.n == 0 || t > s->open.t ? APPEND_OK
+            : t < s->open.t                 ? APPEND_OUT_OF_ORDER
+            : s->open.v == double_bits(v)   ? APPEND_OK
+                                            : APPEND_DUPLICATE;
+    spin_unlock(&s->lock);
+    return r;
+}
+
+/* Within one transaction Prometheus takes such a sample and drops it at commit without a word. */
+static bool repeats_pending(const HeadAppender *a, uint32_t slot, int64_t t) {
+    const JournalSample *last = a->samples.n ? &a->samples.v[a->samples.n - 1] : NULL;
+    return last && last->slot == slot && t <= last->t;
+}
+
+static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t, double v,
+                        int64_t st) {
+    (void)st; /* this head keeps no start timestamps */
+    HeadAppender *a = (HeadAppender *)base;
+    if (UNLIKELY(!in_bounds(a, t))) {
+        a->out_of_bound++;
+        return APPEND_OUT_OF_BOUNDS;
+    }
+    HeadSeries *s;
+    int r = resolve(a, ref, labels, &s);
+    if (r != APPEND_OK) {
+        return r;
+    }
+    r = check_order(s, t, v);
+    if (r != APPEND_OK) {
+        a->out_of_order += r == APPEND_OUT_OF_ORDER;
+        return r;
+    }
+    uint32_t slot = (uint32_t)(*ref - 1);
+    if (repeats_pending(a, slot, t)) {
+        a->out_of_order++;
+        return APPEND_OK;
+    }
+    if (UNLIKELY(!(atomic_load_explicit(&s->flags, memory_order_acquire) & SERIES_LOGGED))) {
+        vec_push(&a->unlogged, slot);
+    }
+    vec_push(&a->samples, (JournalSample){.slot = slot, .t = t, .v = v});
+    return APPEND_OK;
+}
+
+/* A block may have been cut since the samples were taken. */
+static void drop_too_old(HeadAppender *a) {
+    int64_t min = atomic_load(&a->head->min_valid);
+    if (min <= a->min_valid) {
+        return;
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < a->samples.n; i++) {
+        if (a->samples.v[i].t >= min) {
+            a->samples.v[n++] = a->samples.v[i];
+        }
+    }
+    a->out_of_bound += a->samples.n - n;
+    a->samples.n = n;
+}
+
+static int slot_cmp(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* A series that another transaction made but has not journalled yet is journalled by this one too:
+ * twice is fine, never is not. */
+static void put_series(HeadAppender *a) {
+    Head *h = a->head;
+    JournalSeriesWriter w;
+    VEC(Label) labels = {0};
+    qsort(a->unlogged.v, a->unlogged.n, sizeof(*a->unlogged.v), slot_cmp);
+    journal_series_begin(&w, &a->bytes);
+    pthread_rwlock_rdlock(&h->index_lock);
+    for (size_t i = 0; i < a->unlogged.n; i++) {
+        if (i > 0 && a->unlogged.v[i] == a->unlogged.v[i - 1]) {
+            continue;
+        }
+        const HeadLabels *l = head_series_any(h, a->unlogged.v[i])->labels;
+        vec_reserve(&labels, l->n);
+        journal_series_add(&w, a->unlogged.v[i], head_index_labels(&h->index, l, labels.v));
+    }
+    pthread_rwlock_unlock(&h->index_lock);
+    journal_series_end(&w);
+    vec_free(&labels);
+}
+
+static int64_t newest_of(const HeadAppender *a) {
+    int64_t max = INT64_MIN;
+    for (size_t i = 0; i < a->samples.n; i++) {
+        max = MAX(max, a->samples.v[i].t);
+    }
+    return max;
+}
+
+static int write_journal(HeadAppender *a) {
+    if (!a->head->journal) {
+        return 0;
+    }
+    if (a->unlogged.n > 0) {
+        put_series(a);
+    }
+    journal_put_samples(&a->bytes, &a->scratch, a->samples.v, a->samples.n);
+    journal_seal(&a->bytes, 0);
+    int r = journal_commit(a->head->journal, &a->bytes, newest_of(a));
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < a->unlogged.n; i++) {
+        HeadSeries *s = head_series_any(a->head, a->unlogged.v[i]);
+        atomic_fetch_or_explicit(&s->flags, SERIES_LOGGED, memory_order_release);
+    }
+    return 0;
+}
+
+/* Series of a transaction lie all over memory: ask for them some steps ahead. */
+static void apply(HeadAppender *a) {
+    Head *h = a->head;
+    HeadCursor c = {0};
+    size_t n = a->samples.n;
+    const JournalSample *v = a->samples.v;
+    for (size_t i = 0; i < n; i++) {
+        if (i + 8 < n) {
+            __builtin_prefetch(head_series_any(h, v[i + 8].slot), 1);
+        }
+        if (i + 4 < n) {
+            const HeadSeries *ahead = head_series_any(h, v[i + 4].slot);
+            __builtin_prefetch((const char *)ahead + 64, 1);
+        }
+        HeadSeries *s = head_series_any(h, v[i].slot);
+        spin_lock(&s->lock);
+        (void)head_sample_add(h, s, &c, v[i].t, v[i].v); /* the cursor counts */
+        spin_unlock(&s->lock);
+    }
+    head_cursor_end(h, &c);
+}
+
+static void appender_free(HeadAppender *a) {
+    Head *h = a->head;
+    if (a->out_of_order) {
+        metric_add(h->metrics->out_of_order, (double)a->out_of_order);
+    }
+    if (a->out_of_bound) {
+        metric_add(h->metrics->out_of_bound, (double)a->out_of_bound);
+    }
+    metric_add(h->metrics->active_appenders, -1);
+    head_unpin(h, &a->pin);
+    vec_free(&a->samples);
+    vec_free(&a->unlogged);
+    buf_deinit(&a->bytes);
+    buf_deinit(&a->scratch);
+    mem_free(a);
+}
+
+static int appender_end(Appender *base) {
+    HeadAppender *a = (HeadAppender *)base;
+    int r = 0;
+    if (a->samples.n > 0) {
+        pthread_rwlock_rdlock(&a->head->commit_lock);
+        drop_too_old(a);
+        if (a->samples.n > 0) {
+            r = write_journal(a);
+        }
+        if (r == 0) {
+            apply(a);
+        }
+        pthread_rwlock_unlock(&a->head->commit_lock);
+    }
+    appender_free(a);
+    return r;
+}
+
+static void appender_drop(Appender *base) { appender_free((HeadAppender *)base); }
+
+static const AppenderOps head_appender_ops = {
+    .append = appender_add,
+    .commit = appender_end,
+    .rollback = appender_drop,
+};
+
+int head_appender(Head *h, Appender **ret) {
+    HeadAppender *a = NEW(HeadAppender);
+    a->base.ops = &head_appender_ops;
+    a->head = h;
+    head_pin(h, &a->pin, true);
+    metric_inc(h->metrics->appenders);
+    metric_add(h->metrics->active_appenders, 1);
+    *ret = &a->base;
+    return 0;
+}

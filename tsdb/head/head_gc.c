@@ -1,0 +1,274 @@
+/* What leaves the head: samples that are in blocks, series that have no more, memory after them. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "tsdb/head/head.h"
+
+#define CHECKPOINT_PART_BYTES (1u << 20)
+
+void head_raise_min_valid(Head *h, int64_t mint) {
+    pthread_rwlock_wrlock(&h->commit_lock);
+    head_raise(&h->min_valid, mint);
+    pthread_rwlock_unlock(&h->commit_lock);
+}
+
+void head_truncate(Head *h, int64_t mint) {
+    metric_inc(h->metrics->truncations);
+    pthread_rwlock_wrlock(&h->commit_lock);
+    head_raise(&h->min_valid, mint);
+    head_raise(&h->truncated_at, mint);
+    if (atomic_load(&h->max_time) < mint) {
+        atomic_store(&h->min_time, TIME_MAX_MS);
+        atomic_store(&h->max_time, TIME_MIN_MS);
+    } else {
+        head_raise(&h->min_time, mint);
+    }
+    pthread_rwlock_unlock(&h->commit_lock);
+    pthread_mutex_lock(&h->pin_lock);
+    h->truncate_round = atomic_fetch_add(&h->round, 1);
+    pthread_mutex_unlock(&h->pin_lock);
+}
+
+/* The oldest round of appenders or of queriers; UINT64_MAX = none. */
+static uint64_t oldest_pin(Head *h, bool appender) {
+    uint64_t round = UINT64_MAX;
+    pthread_mutex_lock(&h->pin_lock);
+    for (HeadPin *p = h->pins; p; p = p->next) {
+        if (p->appender == appender) {
+            round = MIN(round, p->round);
+        }
+    }
+    pthread_mutex_unlock(&h->pin_lock);
+    return round;
+}
+
+static bool is_idle(const HeadSeries *s, int64_t mint, uint64_t round) {
+    return atomic_load(&s->last) < mint && atomic_load(&s->touched) < round;
+}
+
+/* Slots worth a second look, without holding up anybody. */
+static void find_idle(Head *h, int64_t mint, uint64_t round, Ids *ret) {
+    uint32_t n = atomic_load(&h->next_slot);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i % SLAB_SERIES == 0 && !atomic_load(&h->slabs[i / SLAB_SERIES])) {
+            i += SLAB_SERIES - 1;
+            continue;
+        }
+        const HeadSeries *s = head_series(h, i);
+        if (s && is_idle(s, mint, round)) {
+            vec_push(ret, i);
+        }
+    }
+}
+
+/* From now on no appender can take it: series_touch() looks at the flag under the same lock. */
+static bool series_retire(HeadSeries *s, int64_t mint, uint64_t round) {
+    spin_lock(&s->lock);
+    bool idle = is_idle(s, mint, round);
+    if (idle) {
+        atomic_fetch_or(&s->flags, SERIES_GONE);
+    }
+    spin_unlock(&s->lock);
+    return idle;
+}
+
+static void retire_idle(Head *h, int64_t mint, uint64_t round) {
+    Ids idle = {0};
+    VEC(HeadDead) dead = {0};
+    find_idle(h, mint, round, &idle);
+    pthread_rwlock_wrlock(&h->index_lock);
+    for (size_t i = 0; i < idle.n; i++) {
+        HeadSeries *s = head_series_any(h, idle.v[i]);
+        if (series_retire(s, mint, round)) {
+            vec_push(&dead, (HeadDead){idle.v[i], s->hash, s->labels});
+            vec_push(&h->graves, (struct HeadGrave){idle.v[i], round});
+        }
+    }
+    head_index_remove(&h->index, dead.v, dead.n);
+    pthread_rwlock_unlock(&h->index_lock);
+    atomic_fetch_sub(&h->n_series, dead.n);
+    metric_add(h->metrics->removed, (double)dead.n);
+    vec_free(&dead);
+    vec_free(&idle);
+}
+
+/* The index lock is held for writing. */
+static void series_release(Head *h, uint32_t slot, uint64_t round) {
+    HeadSeries *s = head_series_any(h, slot);
+    HeadSlab *slab = atomic_load(&h->slabs[slot / SLAB_SERIES]);
+    if (s->open.n > 0) {
+        atomic_fetch_add(&h->chunks_removed, 1);
+    }
+    byte_pool_put(h->pool, s->data, s->cap);
+    head_index_release(&h->index, s->labels);
+    s->data = NULL;
+    s->labels = NULL;
+    atomic_store(&s->flags, 0);
+    uint64_t slab_end = (uint64_t)(slot / SLAB_SERIES + 1) * SLAB_SERIES;
+    if (++slab->gone == slab->used && atomic_load(&h->next_slot) >= slab_end) {
+        /* An appender with an old ref may be looking at it this moment. */
+        atomic_store(&h->slabs[slot / SLAB_SERIES], NULL);
+        vec_push(&h->slab_graves, (struct HeadSlabGrave){slab, round});
+    }
+}
+
+/* Frees what left in rounds that nobody remembers. */
+static void release_graves(Head *h) {
+    uint64_t oldest = MIN(oldest_pin(h, true), oldest_pin(h, false)), now = atomic_load(&h->round);
+    size_t kept = 0, n = 0;
+    for (size_t i = 0; i < h->slab_graves.n; i++) {
+        if (h->slab_graves.v[i].round < oldest) {
+            mem_free(h->slab_graves.v[i].slab);
+        } else {
+            h->slab_graves.v[kept++] = h->slab_graves.v[i];
+        }
+    }
+    h->slab_graves.n = kept;
+    while (n < h->graves.n && h->graves.v[n].round < oldest) {
+        n++;
+    }
+    if (n == 0) {
+        return;
+    }
+    pthread_rwlock_wrlock(&h->index_lock);
+    for (size_t i = 0; i < n; i++) {
+        series_release(h, h->graves.v[i].slot, now);
+    }
+    head_index_tidy(&h->index);
+    pthread_rwlock_unlock(&h->index_lock);
+    memmove(h->graves.v, h->graves.v + n, (h->graves.n - n) * sizeof(*h->graves.v));
+    h->graves.n -= n;
+}
+
+/* Commits that have a place in an old file but have not filled it would be writing to nothing. */
+static void trim_chunks(Head *h, int64_t mint) {
+    pthread_rwlock_wrlock(&h->commit_lock);
+    uint64_t before = chunk_log_chunks(h->chunks);
+    chunk_log_trim(h->chunks, mint);
+    atomic_fetch_add(&h->chunks_removed, before - chunk_log_chunks(h->chunks));
+    pthread_rwlock_unlock(&h->commit_lock);
+}
+
+bool head_collect(Head *h) {
+    int64_t mint = atomic_load(&h->truncated_at), start = clock_mono_ns();
+    if (mint == INT64_MIN) {
+        return true;
+    }
+    if (oldest_pin(h, false) <= h->truncate_round) {
+        release_graves(h);
+        return false;
+    }
+    head_next_round(h);
+    uint64_t round = MIN(oldest_pin(h, true), atomic_load(&h->round));
+    retire_idle(h, mint, round);
+    trim_chunks(h, mint);
+    head_next_round(h);
+    release_graves(h);
+    metric_observe(h->metrics->gc_seconds, (double)(clock_mono_ns() - start) / 1e9);
+    return true;
+}
+
+bool head_checkpoint_fill(void *checkpoint, Buf *out) {
+    HeadCheckpoint *c = checkpoint;
+    Head *h = c->head;
+    JournalSeriesWriter w;
+    VEC(Label) labels = {0};
+    size_t start = out->n, bytes = 0;
+    journal_series_begin(&w, out);
+    pthread_rwlock_rdlock(&h->index_lock);
+    uint32_t n = atomic_load(&h->next_slot);
+    for (; c->slot < n && bytes < CHECKPOINT_PART_BYTES; c->slot++) {
+        HeadSeries *s = head_series(h, c->slot);
+        if (!s) {
+            continue;
+        }
+        vec_reserve(&labels, s->labels->n);
+        Labels l = head_index_labels(&h->index, s->labels, labels.v);
+        journal_series_add(&w, c->slot, l);
+        for (size_t i = 0; i < l.n; i++) {
+            bytes += l.v[i].name.n + l.v[i].value.n;
+        }
+    }
+    pthread_rwlock_unlock(&h->index_lock);
+    journal_series_end(&w);
+    journal_seal(out, start);
+    vec_free(&labels);
+    return c->slot < n;
+}
+
+/* ---- cardinality */
+
+/* The largest so far, largest first, at most limit. */
+static void top_add(TsdbCount *top, size_t *n, size_t limit, Str name, uint64_t value) {
+    size_t at = *n < limit ? (*n)++ : limit;
+    if (at == limit && (limit == 0 || top[limit - 1].value >= value)) {
+        return;
+    }
+    at = MIN(at, limit - 1);
+    while (at > 0 && (top[at - 1].value < value)) {
+        top[at] = top[at - 1];
+        at--;
+    }
+    top[at] = (TsdbCount){name, value};
+}
+
+static void count_name(const HeadIndex *x, const HeadName *hn, size_t limit, TsdbCardinality *c) {
+    Str name = head_symbol(x, hn->symbol);
+    bool metric = str_eq(name, LABEL_NAME);
+    uint64_t values = 0, bytes = 0;
+    for (size_t i = 0; i < hn->pairs.n; i++) {
+        const HeadPair *p = &x->pairs.v[hn->pairs.v[i]];
+        if (p->postings.n == 0) {
+            continue;
+        }
+        Str value = head_symbol(x, p->value);
+        values++;
+        bytes += value.n * p->postings.n;
+        if (metric) {
+            top_add(c->series_by_metric, &c->n_series_by_metric, limit, value, p->postings.n);
+        }
+        /* The pair's id for now: its text is made for those that stay. */
+        top_add(c->series_by_pair, &c->n_series_by_pair, limit, (Str){NULL, hn->pairs.v[i]},
+                p->postings.n);
+    }
+    if (values > 0) {
+        top_add(c->values_by_label, &c->n_values_by_label, limit, name, values);
+        top_add(c->bytes_by_label, &c->n_bytes_by_label, limit, name, bytes);
+    }
+}
+
+static void own_names(Arena *a, TsdbCount *v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        v[i].name = arena_str(a, v[i].name);
+    }
+}
+
+int head_cardinality(Head *h, size_t limit, Arena *a, TsdbCardinality *ret) {
+    TsdbCardinality c = {0};
+    size_t room = limit ? limit : 1;
+    c.series_by_metric = ARENA_ARRAY(a, TsdbCount, room);
+    c.values_by_label = ARENA_ARRAY(a, TsdbCount, room);
+    c.bytes_by_label = ARENA_ARRAY(a, TsdbCount, room);
+    c.series_by_pair = ARENA_ARRAY(a, TsdbCount, room);
+    if (a->failed) {
+        return err_trace(-ENOMEM);
+    }
+    const HeadIndex *x = &h->index;
+    pthread_rwlock_rdlock(&h->index_lock);
+    for (size_t i = 0; i < x->names.n; i++) {
+        count_name(x, &x->names.v[i], limit, &c);
+    }
+    own_names(a, c.series_by_metric, c.n_series_by_metric);
+    own_names(a, c.values_by_label, c.n_values_by_label);
+    own_names(a, c.bytes_by_label, c.n_bytes_by_label);
+    for (size_t i = 0; i < c.n_series_by_pair; i++) {
+        Label l = head_pair(x, (uint32_t)c.series_by_pair[i].name.n);
+        c.series_by_pair[i].name = arena_printf(a, "%.*s=%.*s", SA(l.name), SA(l.value));
+    }
+    pthread_rwlock_unlock(&h->index_lock);
+    if (a->failed) {
+        return err_trace(-ENOMEM);
+    }
+    *ret = c;
+    return 0;
+}
