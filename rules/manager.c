@@ -105,11 +105,20 @@ static void retired_due(void *arg) {
     work_submit(m->o.pool, job_run, retired_done, j);
 }
 
+static void snapshot_replace(RuleGroup *g, GroupSnapshot *fresh) {
+    pthread_mutex_lock(&g->manager->mutex);
+    GroupSnapshot *old = g->snapshot;
+    g->snapshot = fresh;
+    pthread_mutex_unlock(&g->manager->mutex);
+    group_snapshot_unref(old);
+}
+
 /* A stopped group whose evaluation has ended hands over, or waits to mark its series. */
 static void group_retire(RuleGroup *g) {
     RuleManager *m = g->manager;
     if (g->successor) {
         group_inherit(g->successor, g);
+        snapshot_replace(g->successor, group_snapshot_new(g->successor));
         group_start(g->successor);
         retired_remove(m, g);
     } else if (m->stopped) {
@@ -137,11 +146,7 @@ static void job_done(void *arg) {
     g->running = false;
     env_unref(g->env);
     g->env = NULL;
-    pthread_mutex_lock(&m->mutex);
-    GroupSnapshot *old = g->snapshot;
-    g->snapshot = j->snapshot;
-    pthread_mutex_unlock(&m->mutex);
-    group_snapshot_unref(old);
+    snapshot_replace(g, j->snapshot);
     arena_deinit(&j->cx.arena);
     mem_free(j);
     if (g->stopped) {
@@ -181,7 +186,12 @@ RuleManager *rule_manager_new(const RuleManagerOptions *o) {
     m->o.outage_tolerance_ms = o->outage_tolerance_ms ? o->outage_tolerance_ms : HOUR_MS;
     m->o.for_grace_period_ms = o->for_grace_period_ms ? o->for_grace_period_ms : 10 * MINUTE_MS;
     m->env = env_new(m, LABELS_EMPTY);
-    pthread_mutex_init(&m->mutex, NULL);
+    /* Recursive: a reload hands over under it what the end of an evaluation hands over without. */
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&m->mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
     return m;
 }
 
@@ -196,8 +206,23 @@ static RuleGroup *take_old(RuleManager *m, const RuleFile *f, const RuleGroupDef
     return NULL;
 }
 
+/* A group that still waits for the one before it never ran: its place in line goes on. */
+static bool pass_on(RuleManager *m, RuleGroup *old, RuleGroup *successor) {
+    for (RuleGroup *p = m->retired; p; p = p->next) {
+        if (p->successor == old) {
+            p->successor = successor;
+            group_free(old);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void group_stop(RuleManager *m, RuleGroup *old, RuleGroup *successor) {
     loop_timer_stop(&old->timer);
+    if (pass_on(m, old, successor)) {
+        return;
+    }
     old->stopped = true;
     old->successor = successor;
     old->next = m->retired;

@@ -152,7 +152,7 @@ static bool has_duplicates(const RuleSamples *s) {
         Str key;
         vec_push(&keys, labels_key(s->v[i].labels, &key));
         bool fresh;
-        *str_map_put(&seen, key, &fresh) = s;
+        *str_map_put(&seen, key, &fresh) = keys.v;
         found = !fresh;
     }
     for (size_t i = 0; i < keys.n; i++) {
