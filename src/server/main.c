@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
-#include "server/features.h"
+#include "server/feature_flags.h"
 #include "server/flags.h"
 #include "server/server.h"
 

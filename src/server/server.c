@@ -17,7 +17,7 @@
 #include "base/metrics.h"
 #include "model/duration.h"
 #include "server/delivery.h"
-#include "server/features.h"
+#include "server/feature_flags.h"
 #include "server/flags.h"
 #include "server/loaded.h"
 #include "server/process_metrics.h"

@@ -1,4 +1,4 @@
-#include "server/features.h"
+#include "server/feature_flags.h"
 
 #include "base/log.h"
 #include "server/flags.h"
@@ -10,7 +10,7 @@ static const struct {
     State state;
 } table[] = {
 #define FEATURE(id, name_, state_) {name_, state_},
-#include "server/features.def"
+#include "server/feature_flags.def"
 #undef FEATURE
 };
 

@@ -5,7 +5,7 @@
 
 typedef enum Feature {
 #define FEATURE(id, name, state) FEATURE_##id,
-#include "server/features.def"
+#include "server/feature_flags.def"
 #undef FEATURE
     FEATURE_COUNT,
 } Feature;
