@@ -22,5 +22,8 @@
         s_;                                                                                        \
     })
 
+/* <sys/param.h>, which libuv's header brings, has the same two. */
+#undef MIN
+#undef MAX
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -32,8 +32,8 @@ typedef struct DiscoverySet {
 
 typedef struct DiscoveryOptions {
     Loop *loop;
-    WorkPool *pool;   /* files are read there */
-    const char *name; /* "scrape" or "notify", for metrics */
+    WorkPool *pool;      /* files are read there */
+    const char *name;    /* "scrape" or "notify", for metrics */
     int64_t throttle_ms; /* 0 = 5 s */
     /* All groups of a set, in the order of their sources; also when they became none. Borrowed for
      * the call: take references to keep them. Never from inside discovery_apply(). */

@@ -19,6 +19,18 @@ typedef enum SampleKind {
     SAMPLE_FLOAT_HISTOGRAM, /* float counts */
 } SampleKind;
 
+/* What a metric family says it is. */
+typedef enum MetricType {
+    METRIC_UNKNOWN,
+    METRIC_COUNTER,
+    METRIC_GAUGE,
+    METRIC_HISTOGRAM,
+    METRIC_GAUGE_HISTOGRAM,
+    METRIC_SUMMARY,
+    METRIC_INFO,
+    METRIC_STATESET,
+} MetricType;
+
 /* A series that ended carries this NaN; any other NaN is an ordinary value. */
 #define STALE_NAN_BITS UINT64_C(0x7ff0000000000002)
 #define NORMAL_NAN_BITS UINT64_C(0x7ff8000000000001)

@@ -144,16 +144,6 @@ typedef struct Exemplar {
     bool has_t;
 } Exemplar;
 
-typedef enum MetricType {
-    METRIC_UNKNOWN,
-    METRIC_COUNTER,
-    METRIC_GAUGE,
-    METRIC_HISTOGRAM,
-    METRIC_GAUGE_HISTOGRAM,
-    METRIC_SUMMARY,
-    METRIC_INFO,
-    METRIC_STATESET,
-} MetricType;
 /* counter, gauge, ... unknown; the API's words. */
 const char *metric_type_text(MetricType t);
 

@@ -8,9 +8,11 @@
 #pragma once
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "base/numtext.h"
 #include "base/vec.h"
 #include "promql/engine/annotations.h"
 #include "promql/parser/ast.h"
@@ -87,8 +89,8 @@ void column_drop_histograms(Column *c);
 /* In units of samples: floats count 1, histograms by size. */
 uint64_t column_weight(const Column *c);
 uint64_t histogram_weight(const FloatHistogram *h);
-FloatHistogram *histogram_copy(Scope *s, const FloatHistogram *h);
-FloatHistogram *histogram_to_float(Scope *s, const Histogram *h);
+FloatHistogram *scope_histogram(Scope *s, const FloatHistogram *h);
+FloatHistogram *scope_histogram_float(Scope *s, const Histogram *h);
 
 /* Keeps copies of what comes. */
 typedef struct Collector {
@@ -144,6 +146,15 @@ typedef struct Selection {
 
 int selections_open(Eval *ev, Node *root);
 void selections_close(Eval *ev);
+int selection_expand(Eval *ev, Selection *s);
+/* Moves a selection made on the way into the query's keeping. */
+void selection_keep(Eval *ev, const Selection *s);
+/* Times of the samples that series k of a selection has at each step; INT64_MIN = none. */
+int sample_times(Eval *ev, const Selection *s, size_t k, const Grid *g, int64_t offset,
+                 int64_t *times);
+/* When info() looks at info series: a fixed time (INT64_MIN = none) and an offset. False when n has
+ * no selector. */
+bool info_reference(const Node *n, int64_t *at, int64_t *offset);
 int selection_of(Eval *ev, const Node *vector_selector, Selection **ret);
 /* Whether all series of a vector carry the same name (or none): then dropping it cannot make two
  * equal. */
@@ -181,6 +192,8 @@ struct Eval {
         Selection *selection;
     }) uses;
 
+    int64_t info_mint, info_maxt; /* what info() will read */
+
     PromqlOutcome outcome;
     char *error;
     int depth;
@@ -204,6 +217,7 @@ const Node *node_unwrap(const Node *n); /* without parentheses and step-invarian
 Str node_string(const Node *n);
 void annotate(Eval *ev, AnnotationKind kind, const Node *at, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+void annotate_quantile(Eval *ev, const Node *at, double phi);
 /* name in Go's quotes, for texts */
 void buf_add_quoted(Buf *b, Str s);
 

@@ -80,7 +80,7 @@ static int duration_value(Planner *p, const DurExpr *d, double *ret) {
 }
 
 static int resolve_duration(Planner *p, const DurExpr *d, bool negative, int64_t *ret_ms) {
-    double s;
+    double s = 0;
     if (!d)
         return 0;
     int r = duration_value(p, d, &s);

@@ -25,17 +25,22 @@ typedef struct RangeRun {
     uint64_t bytes_held; /* by the sample arrays, counted in the query's budget */
 } RangeRun;
 
+/* What annotations point at. */
+static const Node *first_argument(const RangeInput *in) {
+    return in->call->kind == NODE_CALL ? in->call->call.args[0] : in->call;
+}
+
 void annotate_mixed(Eval *ev, const RangeInput *in) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     buf_add_quoted(&b, labels_metric_name(in->labels));
-    annotate(ev, ANNOTATION_WARNING, in->arg,
+    annotate(ev, ANNOTATION_WARNING, first_argument(in),
              "encountered a mix of histograms and floats for metric name %.*s", SA(buf_str(&b)));
 }
 
 void annotate_ignored_histograms(Eval *ev, const RangeInput *in) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     buf_add_quoted(&b, labels_metric_name(in->labels));
-    annotate(ev, ANNOTATION_INFO, in->arg,
+    annotate(ev, ANNOTATION_INFO, first_argument(in),
              "ignored histograms in a range containing both floats and histograms for metric name "
              "%.*s",
              SA(buf_str(&b)));
@@ -97,8 +102,8 @@ static int add_histograms(RangeRun *run, const SampleRun *r, size_t from, size_t
         bool fh = r->kind == SAMPLE_FLOAT_HISTOGRAM;
         if (is_stale_nan(fh ? r->fh[i]->sum : r->h[i]->sum))
             continue;
-        FloatHistogram *h = fh ? histogram_copy(&run->per_series, r->fh[i])
-                               : histogram_to_float(&run->per_series, r->h[i]);
+        FloatHistogram *h = fh ? scope_histogram(&run->per_series, r->fh[i])
+                               : scope_histogram_float(&run->per_series, r->h[i]);
         if (!h)
             return -EINVAL;
         vec_push(&run->buf.ht, r->t[i]);
@@ -300,7 +305,7 @@ static int column_to_samples(RangeRun *run, const Column *c) {
             vec_push(&b->t, t);
             vec_push(&b->v, c->v[i]);
         } else if (c->kind[i] == CELL_HISTOGRAM) {
-            FloatHistogram *h = histogram_copy(&run->per_series, c->h[i]);
+            FloatHistogram *h = scope_histogram(&run->per_series, c->h[i]);
             if (!h)
                 return -EINVAL;
             if (h->reset_hint != RESET_GAUGE)
@@ -391,6 +396,33 @@ static const Node *range_argument(const Node *call) {
     return NULL;
 }
 
+static int run_buffers(RangeRun *run, const Grid *g) {
+    run->column = column_new(&run->scope, g->n);
+    run->windows[0] = SCOPE_ARRAY(&run->scope, uint32_t, g->n);
+    run->windows[1] = SCOPE_ARRAY(&run->scope, uint32_t, g->n);
+    return run->column && run->windows[0] && run->windows[1] ? 0 : -EINVAL;
+}
+
+static void run_init(RangeRun *run) {
+    run->in.scope = &run->per_series;
+    run->in.lookback_ms = run->ev->lookback_ms;
+    run->stats = run->ev->stats;
+    scope_init(&run->scope, run->ev);
+    scope_init(&run->per_series, run->ev);
+    dup_check_init(&run->dup, &run->scope);
+}
+
+static void run_deinit(RangeRun *run) {
+    dup_check_deinit(&run->dup);
+    run->ev->bytes_used -= run->bytes_held;
+    vec_free(&run->buf.t);
+    vec_free(&run->buf.v);
+    vec_free(&run->buf.ht);
+    vec_free(&run->buf.h);
+    scope_deinit(&run->per_series);
+    scope_deinit(&run->scope);
+}
+
 static int run_over(RangeRun *run, const Node *call, const Grid *g) {
     Eval *ev = run->ev;
     RangeInput *in = &run->in;
@@ -411,39 +443,45 @@ static int run_over(RangeRun *run, const Node *call, const Grid *g) {
         if (in->id != FN_RESETS && in->id != FN_CHANGES)
             run->kernel = kernel_extended_rate;
     run->drop_name = !keeps_name(in->id);
-    run->check_dup = !ev->o->delayed_name_removal &&
+    run->check_dup = !ev->o->delayed_name_removal && in->id != FN_ABSENT_OVER_TIME &&
                      (run->drop_name ? !name_is_pinned(ev, arg) : !selector);
-    run->column = column_new(&run->scope, g->n);
-    run->windows[0] = SCOPE_ARRAY(&run->scope, uint32_t, g->n);
-    run->windows[1] = SCOPE_ARRAY(&run->scope, uint32_t, g->n);
-    if (!run->column || !run->windows[0] || !run->windows[1])
+    if (run_buffers(run, g) < 0)
         return -EINVAL;
     return selector ? each_series(run, arg->matrix.vector) : each_subquery_series(run, arg);
 }
 
 int eval_range_call(Eval *ev, const Node *call, const Grid *g, RangeKernel kernel, Sink *out) {
     RangeRun run = {.ev = ev,
-                    .stats = ev->stats,
                     .kernel = kernel,
                     .out = out,
                     .in = {.call = call,
                            .arg = range_argument(call),
                            .id = call->call.function->id,
-                           .grid = *g,
-                           .lookback_ms = ev->lookback_ms,
-                           .scope = &run.per_series}};
-    scope_init(&run.scope, ev);
-    scope_init(&run.per_series, ev);
-    dup_check_init(&run.dup, &run.scope);
+                           .grid = *g}};
+    run_init(&run);
     int r = run_over(&run, call, g);
-    dup_check_deinit(&run.dup);
-    ev->bytes_used -= run.bytes_held;
-    vec_free(&run.buf.t);
-    vec_free(&run.buf.v);
-    vec_free(&run.buf.ht);
-    vec_free(&run.buf.h);
-    scope_deinit(&run.per_series);
-    scope_deinit(&run.scope);
+    run_deinit(&run);
+    return r;
+}
+
+int smoothed_columns(Eval *ev, const Node *n, const Grid *g, Sink *out) {
+    const TimeShift *s = &n->vector.shift;
+    RangeRun run = {
+        .ev = ev,
+        .kernel = kernel_smoothed_instant,
+        .out = out,
+        .in = {.call = n,
+               .arg = n,
+               .id = FN_COUNT,
+               .grid = *g,
+               .ref = (s->at == AT_TIME ? s->at_ms : g->start) - s->offset_ms,
+               .ref_step = s->at == AT_TIME ? 0 : g->step,
+               .smoothed = true}};
+    run_init(&run);
+    int r = run_buffers(&run, g);
+    if (r == 0)
+        r = each_series(&run, n);
+    run_deinit(&run);
     return r;
 }
 
@@ -460,7 +498,7 @@ static int matrix_series(RangeRun *run, Scope *s, PromqlSeries *ret) {
     }
     for (size_t i = 0; i < b->ht.n; i++) {
         ht[i] = b->ht.v[i];
-        if (!(h[i] = histogram_copy(s, b->h.v[i])))
+        if (!(h[i] = scope_histogram(s, b->h.v[i])))
             return -EINVAL;
     }
     ret->n_floats = b->t.n;
@@ -584,12 +622,10 @@ static int matrix_of_subquery(RangeRun *run, const Node *n, MatrixResult *m) {
 }
 
 int eval_matrix(Eval *ev, const Node *n, Scope *s, PromqlSeries **ret, size_t *ret_n) {
-    RangeRun run = {.ev = ev,
-                    .in = {.arg = n, .grid = ev->grid, .lookback_ms = ev->lookback_ms}};
+    RangeRun run = {.ev = ev, .in = {.call = n, .arg = n, .grid = ev->grid}};
     MatrixResult m = {.scope = s};
     const Node *arg = node_unwrap(n);
-    scope_init(&run.scope, ev);
-    scope_init(&run.per_series, ev);
+    run_init(&run);
     int r = arg->kind == NODE_SUBQUERY ? matrix_of_subquery(&run, arg, &m)
                                        : matrix_of_selector(&run, arg, &m);
     *ret = SCOPE_ARRAY(s, PromqlSeries, m.list.n + 1);
@@ -598,12 +634,6 @@ int eval_matrix(Eval *ev, const Node *n, Scope *s, PromqlSeries **ret, size_t *r
     *ret_n = m.list.n;
     r = r == 0 && !*ret ? -EINVAL : r;
     vec_free(&m.list);
-    ev->bytes_used -= run.bytes_held;
-    vec_free(&run.buf.t);
-    vec_free(&run.buf.v);
-    vec_free(&run.buf.ht);
-    vec_free(&run.buf.h);
-    scope_deinit(&run.per_series);
-    scope_deinit(&run.scope);
+    run_deinit(&run);
     return r;
 }

@@ -58,7 +58,9 @@ void annotate_ignored_histograms(Eval *ev, const RangeInput *in);
 int fail_no_histograms(Eval *ev, const RangeInput *in);
 
 int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Sink *out);
-int selection_expand(Eval *ev, Selection *s);
+/* An instant selector with the modifier smoothed. */
+int smoothed_columns(Eval *ev, const Node *n, const Grid *g, Sink *out);
+int kernel_smoothed_instant(Eval *ev, const RangeInput *in, Column *out);
 
 int kernel_rate(Eval *ev, const RangeInput *in, Column *out);
 int kernel_extended_rate(Eval *ev, const RangeInput *in, Column *out);

@@ -73,6 +73,18 @@ static int add_selector(Eval *ev, const Node *n, const Around *around, int64_t r
     return add_use(ev, n, &h);
 }
 
+static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t range_ms);
+
+/* info() selects when it knows the series to meet; its second argument is no selection. */
+static int add_info(Eval *ev, const Node *n, const Around *a) {
+    int64_t at = INT64_MIN, offset = 0;
+    (void)info_reference(n->call.args[0], &at, &offset);
+    int64_t first = at != INT64_MIN ? at : a->first, last = at != INT64_MIN ? at : a->last;
+    ev->info_mint = MIN(ev->info_mint, first - offset - ev->lookback_ms + 1);
+    ev->info_maxt = MAX(ev->info_maxt, last - offset);
+    return add_selectors(ev, n->call.args[0], a, 0);
+}
+
 static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t range_ms) {
     Around a = *around;
     a.aggregate = NULL;
@@ -103,9 +115,10 @@ static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t 
         return add_selectors(ev, n->aggregate.expr, &a, 0);
     case NODE_CALL:
         a.func = str_of(n->call.function->name);
+        if (n->call.function->id == FN_INFO)
+            return add_info(ev, n, &a);
         for (size_t i = 0; i < n->call.n_args && r == 0; i++)
-            if (n->call.function->id != FN_INFO || i == 0) /* its second is no selection */
-                r = add_selectors(ev, n->call.args[i], &a, 0);
+            r = add_selectors(ev, n->call.args[i], &a, 0);
         return r;
     }
     return 0;
@@ -124,10 +137,12 @@ int selections_open(Eval *ev, Node *root) {
     Around a = {.first = ev->grid.start, .last = ev->end_ms, .step_ms = ev->grid.step};
     if (ev->instant)
         a.step_ms = 0;
+    ev->info_mint = INT64_MAX;
+    ev->info_maxt = INT64_MIN;
     int r = add_selectors(ev, root, &a, 0);
     if (r < 0)
         return r;
-    int64_t mint = INT64_MAX, maxt = INT64_MIN;
+    int64_t mint = ev->info_mint, maxt = ev->info_maxt;
     for (size_t i = 0; i < ev->selections.n; i++) {
         mint = MIN(mint, ev->selections.v[i]->hints.mint);
         maxt = MAX(maxt, ev->selections.v[i]->hints.maxt);
@@ -136,6 +151,19 @@ int selections_open(Eval *ev, Node *root) {
         mint = ev->grid.start - ev->lookback_ms, maxt = ev->end_ms;
     r = storage_querier(ev->storage, mint, maxt, &ev->querier);
     return r < 0 ? storage_fail(ev, r) : 0;
+}
+
+void selection_keep(Eval *ev, const Selection *s) {
+    if (!s->set)
+        return;
+    Selection *kept = SCOPE_NEW(&ev->scope, Selection);
+    if (kept) {
+        *kept = *s;
+        vec_push(&ev->selections, kept);
+    } else { /* the query has failed: nothing refers to it any more */
+        series_set_free(s->set);
+        mem_free(s->series);
+    }
 }
 
 void selections_close(Eval *ev) {
@@ -279,7 +307,7 @@ static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scop
         w->last_v = stale_nan();
         if (!wanted || is_stale_nan(sum))
             continue;
-        w->last_h = fh ? histogram_copy(s, run->fh[j]) : histogram_to_float(s, run->h[j]);
+        w->last_h = fh ? scope_histogram(s, run->fh[j]) : scope_histogram_float(s, run->h[j]);
         if (!w->last_h)
             return -EINVAL;
     }
@@ -371,6 +399,30 @@ int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Si
     }
     sample_iter_free(it);
     scope_deinit(&per_series);
+    scope_deinit(&scope);
+    return r;
+}
+
+int sample_times(Eval *ev, const Selection *s, size_t k, const Grid *g, int64_t offset,
+                 int64_t *times) {
+    Scope scope;
+    scope_init(&scope, ev);
+    Column *c = column_new(&scope, g->n);
+    InstantWalk w = {.ref = g->start - offset,
+                     .ref_step = g->step,
+                     .lookback = ev->lookback_ms,
+                     .n = g->n,
+                     .last_t = INT64_MIN,
+                     .times = times};
+    SampleIter *it = c ? series_set_iter(s->set, &s->series[k], NULL) : NULL;
+    int r = c ? instant_column(&w, it, c, &scope) : -EINVAL;
+    for (size_t i = 0; i < g->n && r == 0; i++) {
+        if (!c->kind[i])
+            times[i] = INT64_MIN;
+        else if (c->kind[i] == CELL_HISTOGRAM)
+            r = eval_fail(ev, PROMQL_EXECUTION, "info sample should be float");
+    }
+    sample_iter_free(it);
     scope_deinit(&scope);
     return r;
 }

@@ -198,14 +198,15 @@ static int call(TmplRun *run, TmplValue dot, const char *name, const char *sig, 
     }
     if (c->final) {
         v[k + n - 1] = *c->final;
-        run->node = at;
         if (check_value(run, sig_at(sig, n - 1), &v[k + n - 1]) < 0) {
             return -EINVAL;
         }
     }
-    run->node = c->cmd ? c->cmd : at;
     *ret = TMPL_NONE;
     int r = fn(run, v, n + k, ret);
+    if (r < 0) {
+        run->node = c->cmd ? c->cmd : at;
+    }
     if (r < 0 && !run->error.p) {
         return tmpl_fail(run, "error calling %s", name);
     }

@@ -387,7 +387,8 @@ static bool take_int(Printer *p, int *ret) {
     size_t n = 0;
     int64_t v = 0;
     while (n < p->rest.n && p->rest.p[n] >= '0' && p->rest.p[n] <= '9') {
-        v = MIN(v * 10 + (p->rest.p[n++] - '0'), WIDTH_MAX + 1);
+        v = v * 10 + (p->rest.p[n++] - '0');
+        v = MIN(v, WIDTH_MAX + 1);
     }
     p->rest = str_from(p->rest, n);
     *ret = (int)v;
@@ -510,6 +511,7 @@ void gofmt_printf(Buf *out, Str format, const TmplValue *v, size_t n) {
         size_t size;
         d.verb = utf8_decode(p.rest, &size);
         p.rest = str_from(p.rest, size);
+        d.plus = d.plus && d.verb != 'v'; /* %+v is about field names */
         print_verb(&p, &d);
     }
     if (!p.reordered && p.at < n) {

@@ -54,15 +54,10 @@ static void resolve_list(Config *c, SchemaStrs *list) {
 
 static void resolve_http(Config *c, HttpClientOptions *h) {
     HttpClientConfig *k = &h->config;
-    Str *const paths[] = {&k->basic_username_file,
-                          &k->basic_password_file,
-                          &k->authorization_credentials_file,
-                          &k->tls.ca_file,
-                          &k->tls.cert_file,
-                          &k->tls.key_file,
-                          &h->tls.ca_file,
-                          &h->tls.cert_file,
-                          &h->tls.key_file};
+    Str *const paths[] = {
+        &k->basic_username_file, &k->basic_password_file, &k->authorization_credentials_file,
+        &k->tls.ca_file,         &k->tls.cert_file,       &k->tls.key_file,
+        &h->tls.ca_file,         &h->tls.cert_file,       &h->tls.key_file};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
         *paths[i] = resolve(c, *paths[i]);
     if (h->basic_auth) {
@@ -208,10 +203,11 @@ static int add_jobs(SchemaContext *cx, Config *c, SchemaList *list, StrMap *name
         cx->file = s->file;
         *str_map_put(names, s->job_name, &fresh) = s;
         if (!fresh)
-            return schema_problem(cx, yaml_node_find(s->node, "job_name"),
-                                  "key \"job_name\" in scrape_config: found multiple scrape configs "
-                                  "with job name \"%.*s\"",
-                                  SA(s->job_name));
+            return schema_problem(
+                cx, yaml_node_find(s->node, "job_name"),
+                "key \"job_name\" in scrape_config: found multiple scrape configs "
+                "with job name \"%.*s\"",
+                SA(s->job_name));
         int r = scrape_config_resolve(cx, s, &c->root.global.scrape);
         if (r < 0)
             return r;

@@ -4,7 +4,8 @@
 
 #include "base/clock.h"
 
-#define FIELD(T, key, kind, member, ...) {key, kind, offsetof(T, member), __VA_ARGS__}
+#define FIELD(T, key, kind, member, ...)                                                           \
+    { key, kind, offsetof(T, member), __VA_ARGS__ }
 
 /* ---- global */
 
@@ -24,8 +25,8 @@ static int global_check(SchemaContext *cx, const YamlNode *node, void *object) {
         g->evaluation_interval_ms = MINUTE_MS;
     return scrape_settings_check_global(cx, node, &g->scrape);
 }
-static const Schema global_schema = {"global",     sizeof(ConfigGlobal),     global_fields,
-                                     ARRAY_LEN(global_fields), NULL, global_check};
+static const Schema global_schema = {
+    "global", sizeof(ConfigGlobal), global_fields, ARRAY_LEN(global_fields), NULL, global_check};
 
 static const SchemaField runtime_fields[] = {
     FIELD(ConfigRuntime, "gogc", SCHEMA_INT, gogc),
@@ -60,8 +61,9 @@ static int retention_check(SchemaContext *cx, const YamlNode *node, void *object
                               "key \"percentage\" in retention: expected a number from 0 to 100");
     return 0;
 }
-static const Schema retention_schema = {"retention", sizeof(ConfigRetention), retention_fields,
-                                        ARRAY_LEN(retention_fields), NULL, retention_check};
+static const Schema retention_schema = {
+    "retention", sizeof(ConfigRetention), retention_fields, ARRAY_LEN(retention_fields),
+    NULL,        retention_check};
 
 static const SchemaField encoding_fields[] = {
     FIELD(ConfigChunkEncoding, "floats", SCHEMA_STR, floats),
@@ -69,13 +71,13 @@ static const SchemaField encoding_fields[] = {
 static int encoding_check(SchemaContext *cx, const YamlNode *node, void *object) {
     Str f = ((const ConfigChunkEncoding *)object)->floats;
     if (f.n && !str_eqc(f, "xor") && !str_eqc(f, "xor2"))
-        return schema_problem(cx, yaml_node_find(node, "floats"),
-                              "key \"floats\" in chunk_encoding: expected xor or xor2, got \"%.*s\"",
-                              SA(f));
+        return schema_problem(
+            cx, yaml_node_find(node, "floats"),
+            "key \"floats\" in chunk_encoding: expected xor or xor2, got \"%.*s\"", SA(f));
     return 0;
 }
-static const Schema encoding_schema = {"chunk_encoding", sizeof(ConfigChunkEncoding),
-                                       encoding_fields, 1, NULL, encoding_check};
+static const Schema encoding_schema = {
+    "chunk_encoding", sizeof(ConfigChunkEncoding), encoding_fields, 1, NULL, encoding_check};
 
 static const SchemaField tsdb_fields[] = {
     FIELD(ConfigTsdb, "out_of_order_time_window", SCHEMA_DURATION, out_of_order_window_ms),
@@ -87,13 +89,14 @@ static const SchemaField tsdb_fields[] = {
 static int tsdb_check(SchemaContext *cx, const YamlNode *node, void *object) {
     double v = ((const ConfigTsdb *)object)->stale_series_compaction_threshold;
     if (!(v >= 0 && v <= 1))
-        return schema_problem(cx, yaml_node_find(node, "stale_series_compaction_threshold"),
-                              "key \"stale_series_compaction_threshold\" in tsdb: expected a number "
-                              "from 0 to 1");
+        return schema_problem(
+            cx, yaml_node_find(node, "stale_series_compaction_threshold"),
+            "key \"stale_series_compaction_threshold\" in tsdb: expected a number "
+            "from 0 to 1");
     return 0;
 }
 static const Schema tsdb_schema = {"tsdb", sizeof(ConfigTsdb), tsdb_fields, ARRAY_LEN(tsdb_fields),
-                                   NULL, tsdb_check};
+                                   NULL,   tsdb_check};
 static const SchemaField exemplar_fields[] = {
     FIELD(ConfigExemplars, "max_exemplars", SCHEMA_INT, max_exemplars),
 };
@@ -143,8 +146,9 @@ static int tracing_check(SchemaContext *cx, const YamlNode *node, void *object) 
     }
     return 0;
 }
-static const Schema tracing_schema = {"tracing", sizeof(ConfigTracing), tracing_fields,
-                                      ARRAY_LEN(tracing_fields), tracing_defaults, tracing_check};
+static const Schema tracing_schema = {"tracing",        sizeof(ConfigTracing),
+                                      tracing_fields,   ARRAY_LEN(tracing_fields),
+                                      tracing_defaults, tracing_check};
 
 /* ---- otlp */
 
@@ -175,8 +179,9 @@ static int attributes_check(SchemaContext *cx, const YamlNode *node, const char 
     for (size_t i = 0; i < list->n; i++) {
         v[i] = str_trim(v[i]);
         if (!v[i].n)
-            return schema_problem(cx, yaml_node_find(node, key), "key \"%s\" in otlp: empty "
-                                                                 "resource attribute",
+            return schema_problem(cx, yaml_node_find(node, key),
+                                  "key \"%s\" in otlp: empty "
+                                  "resource attribute",
                                   key);
         for (size_t k = 0; k < i; k++) {
             if (str_eq(v[i], v[k]))
@@ -211,8 +216,8 @@ static int otlp_check(SchemaContext *cx, const YamlNode *node, void *object) {
     int r = attributes_check(cx, node, "ignore_resource_attributes", &o->ignore);
     return r < 0 ? r : attributes_check(cx, node, "promote_resource_attributes", &o->promote);
 }
-static const Schema otlp_schema = {"otlp", sizeof(ConfigOtlp), otlp_fields, ARRAY_LEN(otlp_fields),
-                                   otlp_defaults, otlp_check};
+static const Schema otlp_schema = {
+    "otlp", sizeof(ConfigOtlp), otlp_fields, ARRAY_LEN(otlp_fields), otlp_defaults, otlp_check};
 
 /* ---- the file */
 
@@ -262,8 +267,8 @@ static int root_check(SchemaContext *cx, const YamlNode *node, void *object) {
     return r;
 }
 
-const Schema config_schema = {"the configuration",    sizeof(ConfigRoot), root_fields,
-                              ARRAY_LEN(root_fields), NULL,               root_check};
+const Schema config_schema = {
+    "the configuration", sizeof(ConfigRoot), root_fields, ARRAY_LEN(root_fields), NULL, root_check};
 
 static const SchemaField scrape_file_fields[] = {
     {"scrape_configs", SCHEMA_LIST, 0, .sub = &scrape_config_schema},

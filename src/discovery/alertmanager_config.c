@@ -72,5 +72,5 @@ static int check(SchemaContext *cx, const YamlNode *node, void *object) {
     return check_addresses(cx, node, c);
 }
 
-const Schema alertmanager_config_schema = {"alertmanager_config", sizeof(AlertmanagerConfig),
-                                           fields, ARRAY_LEN(fields), defaults, check};
+const Schema alertmanager_config_schema = {
+    "alertmanager_config", sizeof(AlertmanagerConfig), fields, ARRAY_LEN(fields), defaults, check};

@@ -86,7 +86,8 @@ static void send(void *arg) {
 
 static void send_later(Set *s, bool first) {
     int64_t now = clock_wall_ms();
-    int64_t throttle = s->owner->options.throttle_ms ? s->owner->options.throttle_ms : 5 * SECOND_MS;
+    int64_t throttle =
+        s->owner->options.throttle_ms ? s->owner->options.throttle_ms : 5 * SECOND_MS;
     int64_t due = first || !s->sent_ms ? now : MAX(now, s->sent_ms + throttle);
     if (due > now)
         metric_inc(s->owner->delayed);
@@ -129,8 +130,8 @@ static void start_sources(Set *s, const SdConfigs *configs) {
         size_t size = sd_mechanism_schema((SdMechanism)m)->size;
         for (size_t i = 0; provider && i < configs->of[m].n; i++) {
             Source *source = NEW(Source);
-            *source = (Source){
-                .set = s, .provider = provider, .mechanism = (SdMechanism)m, .index = i};
+            *source =
+                (Source){.set = s, .provider = provider, .mechanism = (SdMechanism)m, .index = i};
             s->sources[s->n_sources++] = source;
             SdEnv env = {.loop = s->owner->options.loop,
                          .pool = s->owner->options.pool,
@@ -182,9 +183,9 @@ Discovery *discovery_new(const DiscoveryOptions *options) {
     Discovery *d = NEW(Discovery);
     d->options = *options;
     d->labels = mem_printf("name=\"%s\"", options->name);
-    d->received = metric_counter("prometheus_sd_received_updates_total",
-                                 "Total number of update events received from the SD providers.",
-                                 d->labels);
+    d->received =
+        metric_counter("prometheus_sd_received_updates_total",
+                       "Total number of update events received from the SD providers.", d->labels);
     d->sent = metric_counter("prometheus_sd_updates_total",
                              "Total number of update events sent to the SD consumers.", d->labels);
     d->delayed = metric_counter("prometheus_sd_updates_delayed_total",

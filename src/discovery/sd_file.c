@@ -53,8 +53,8 @@ static int file_check(SchemaContext *cx, const YamlNode *node, void *object) {
     return 0;
 }
 
-const Schema sd_file_schema = {"file_sd_config", sizeof(SdFileConfig), file_fields,
-                               ARRAY_LEN(file_fields), file_defaults, file_check};
+const Schema sd_file_schema = {"file_sd_config",       sizeof(SdFileConfig), file_fields,
+                               ARRAY_LEN(file_fields), file_defaults,        file_check};
 
 /* ---- running */
 
@@ -111,9 +111,8 @@ static void make_groups(FileState *f, const SchemaList *list) {
     f->fresh = NEW_ARRAY(TargetGroup *, list->n + 1);
     for (size_t i = 0; i < list->n; i++) {
         const SdStaticConfig *group = (const SdStaticConfig *)list->v + i;
-        f->fresh[f->n_fresh++] =
-            target_group_new(group, arena_printf(&names, "%s:%zu", f->path, i),
-                             (Label){STR("__meta_filepath"), str_of(f->path)});
+        f->fresh[f->n_fresh++] = target_group_new(group, arena_printf(&names, "%s:%zu", f->path, i),
+                                                  (Label){STR("__meta_filepath"), str_of(f->path)});
     }
     arena_deinit(&names);
 }
@@ -176,9 +175,9 @@ static void end_groups(SdRun *run, const FileState *f, size_t from) {
     static const SdStaticConfig none;
     Arena names = ARENA_INIT(0);
     for (size_t i = from; i < f->groups; i++)
-        run->env.update(run->env.arg,
-                        target_group_new(&none, arena_printf(&names, "%s:%zu", f->path, i),
-                                         (Label){0}));
+        run->env.update(
+            run->env.arg,
+            target_group_new(&none, arena_printf(&names, "%s:%zu", f->path, i), (Label){0}));
     arena_deinit(&names);
 }
 

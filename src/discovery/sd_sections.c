@@ -12,19 +12,28 @@ typedef struct Section {
     HttpClientOptions http;
 } Section;
 
-#define TEXT(key) {key, SCHEMA_STR, 0, SCHEMA_CHECKED}
-#define HUSH(key) {key, SCHEMA_SECRET, 0, SCHEMA_CHECKED}
-#define TIME(key) {key, SCHEMA_DURATION, 0, SCHEMA_CHECKED}
-#define WHOLE(key) {key, SCHEMA_INT, 0, SCHEMA_CHECKED}
-#define FLAG(key) {key, SCHEMA_BOOL, 0, SCHEMA_CHECKED}
-#define LIST(key) {key, SCHEMA_STRS, 0, SCHEMA_CHECKED}
-#define PAIRS(key) {key, SCHEMA_LABELS, 0, SCHEMA_CHECKED}
-#define PARTS(key, schema) {key, SCHEMA_LIST, 0, SCHEMA_CHECKED, .sub = &(schema)}
-#define PART(key, schema) {key, SCHEMA_STRUCT, 0, SCHEMA_CHECKED, .sub = &(schema)}
+#define TEXT(key)                                                                                  \
+    { key, SCHEMA_STR, 0, SCHEMA_CHECKED }
+#define HUSH(key)                                                                                  \
+    { key, SCHEMA_SECRET, 0, SCHEMA_CHECKED }
+#define TIME(key)                                                                                  \
+    { key, SCHEMA_DURATION, 0, SCHEMA_CHECKED }
+#define WHOLE(key)                                                                                 \
+    { key, SCHEMA_INT, 0, SCHEMA_CHECKED }
+#define FLAG(key)                                                                                  \
+    { key, SCHEMA_BOOL, 0, SCHEMA_CHECKED }
+#define LIST(key)                                                                                  \
+    { key, SCHEMA_STRS, 0, SCHEMA_CHECKED }
+#define PAIRS(key)                                                                                 \
+    { key, SCHEMA_LABELS, 0, SCHEMA_CHECKED }
+#define PARTS(key, schema)                                                                         \
+    { key, SCHEMA_LIST, 0, SCHEMA_CHECKED, .sub = &(schema) }
+#define PART(key, schema)                                                                          \
+    { key, SCHEMA_STRUCT, 0, SCHEMA_CHECKED, .sub = &(schema) }
 #define REFRESH TIME("refresh_interval")
 #define PORT WHOLE("port")
 #define HTTP                                                                                       \
-    {NULL, SCHEMA_STRUCT, offsetof(Section, http), SCHEMA_INLINE, .sub = &http_client_schema}
+    { NULL, SCHEMA_STRUCT, offsetof(Section, http), SCHEMA_INLINE, .sub = &http_client_schema }
 
 static void section_write(const Schema *schema, const void *object, Buf *b, int indent) {
     const Section *s = object;
@@ -72,8 +81,9 @@ static int one_of(SchemaContext *cx, const YamlNode *node, const char *key, cons
 static int exclusive(SchemaContext *cx, const YamlNode *node, const char *a, const char *b) {
     if (!given(node, a) || !given(node, b))
         return 0;
-    return schema_problem(cx, yaml_node_find(node, b), "at most one of \"%s\" and \"%s\" may be "
-                                                       "given",
+    return schema_problem(cx, yaml_node_find(node, b),
+                          "at most one of \"%s\" and \"%s\" may be "
+                          "given",
                           a, b);
 }
 
@@ -92,13 +102,8 @@ static int url(SchemaContext *cx, const YamlNode *node, const char *key) {
 
 #define SECTION(id, name, check, ...)                                                              \
     static const SchemaField id##_fields[] = {__VA_ARGS__};                                        \
-    const Schema sd_##id##_schema = {name,                                                         \
-                                     sizeof(Section),                                              \
-                                     id##_fields,                                                  \
-                                     ARRAY_LEN(id##_fields),                                       \
-                                     NULL,                                                         \
-                                     check,                                                        \
-                                     section_write};
+    const Schema sd_##id##_schema = {name, sizeof(Section), id##_fields,  ARRAY_LEN(id##_fields),  \
+                                     NULL, check,           section_write};
 /* rules: joined by ?:, the first that fails is told. */
 #define CHECK(id, rules)                                                                           \
     static int id##_check(SchemaContext *cx, const YamlNode *node, void *object) {                 \
@@ -112,8 +117,9 @@ static int dns_port(SchemaContext *cx, const YamlNode *node) {
     const YamlNode *type = yaml_node_find(node, "type");
     bool srv = !type || str_eq_nocase(yaml_node_scalar(type), STR("SRV"));
     if (!srv && !given(node, "port"))
-        return schema_problem(cx, node, "a port is required in DNS-SD configs for all record types "
-                                        "except SRV");
+        return schema_problem(cx, node,
+                              "a port is required in DNS-SD configs for all record types "
+                              "except SRV");
     return 0;
 }
 CHECK(dns, NEED("names") ?: one_of(cx, node, "type", "SRV A AAAA MX NS srv a aaaa mx ns")
@@ -122,9 +128,8 @@ SECTION(dns, "dns_sd_config", dns_check, LIST("names"), TEXT("type"), REFRESH, P
 
 static int azure_rules(SchemaContext *cx, const YamlNode *node) {
     const YamlNode *v = yaml_node_find(node, "authentication_method");
-    int r = one_of(cx, node, "authentication_method",
-                   "OAuth ManagedIdentity SDK WorkloadIdentity")
-            ?: NEED("subscription_id");
+    int r = one_of(cx, node, "authentication_method", "OAuth ManagedIdentity SDK WorkloadIdentity")
+                ?: NEED("subscription_id");
     bool oauth = !v || str_eqc(yaml_node_scalar(v), "OAuth");
     return r ?: oauth ? NEED("tenant_id", "client_id", "client_secret") : 0;
 }
@@ -145,10 +150,10 @@ static int consul_rules(SchemaContext *cx, const YamlNode *node) {
 }
 CHECK(consul, consul_rules(cx, node))
 SECTION(consul, "consul_sd_config", consul_check, TEXT("server"), TEXT("path_prefix"),
-        HUSH("token"), TEXT("token_file"), TEXT("datacenter"), TEXT("namespace"),
-        TEXT("partition"), TEXT("tag_separator"), TEXT("scheme"), TEXT("username"),
-        HUSH("password"), FLAG("allow_stale"), REFRESH, LIST("services"), LIST("tags"),
-        PAIRS("node_meta"), TEXT("filter"), TEXT("health_filter"), HTTP)
+        HUSH("token"), TEXT("token_file"), TEXT("datacenter"), TEXT("namespace"), TEXT("partition"),
+        TEXT("tag_separator"), TEXT("scheme"), TEXT("username"), HUSH("password"),
+        FLAG("allow_stale"), REFRESH, LIST("services"), LIST("tags"), PAIRS("node_meta"),
+        TEXT("filter"), TEXT("health_filter"), HTTP)
 
 SECTION(digitalocean, "digitalocean_sd_config", keep, REFRESH, PORT, HTTP)
 
@@ -161,8 +166,8 @@ static const Schema filter_schema = {"filter", sizeof(Section), filter_fields,
 
 CHECK(docker, NEED("host"))
 SECTION(docker, "docker_sd_config", docker_check, TEXT("host"), PORT,
-        PARTS("filters", filter_schema), TEXT("host_networking_host"),
-        FLAG("match_first_network"), REFRESH, HTTP)
+        PARTS("filters", filter_schema), TEXT("host_networking_host"), FLAG("match_first_network"),
+        REFRESH, HTTP)
 CHECK(dockerswarm, NEED("host", "role") ?: one_of(cx, node, "role", "services nodes tasks"))
 SECTION(dockerswarm, "dockerswarm_sd_config", dockerswarm_check, TEXT("host"), TEXT("role"),
         PARTS("filters", filter_schema), PORT, REFRESH, HTTP)
@@ -249,7 +254,7 @@ SECTION(outscale, "outscale_sd_config", outscale_check, TEXT("region"), TEXT("en
         TEXT("access_key"), HUSH("secret_key"), TEXT("secret_key_file"), TEXT("tag_separator"),
         REFRESH, PORT, HTTP)
 CHECK(ovhcloud, NEED("endpoint", "application_key", "application_secret", "consumer_key", "service")
-                ?: one_of(cx, node, "service", "vps dedicated_server"))
+                    ?: one_of(cx, node, "service", "vps dedicated_server"))
 SECTION(ovhcloud, "ovhcloud_sd_config", ovhcloud_check, TEXT("endpoint"), TEXT("application_key"),
         HUSH("application_secret"), HUSH("consumer_key"), REFRESH, TEXT("service"))
 CHECK(puppetdb, url(cx, node, "url") ?: NEED("query"))
@@ -266,8 +271,7 @@ SECTION(stackit, "stackit_sd_config", stackit_check, TEXT("project"), TEXT("regi
         TEXT("endpoint"), HUSH("service_account_key"), TEXT("service_account_key_path"),
         HUSH("private_key"), TEXT("private_key_path"), TEXT("credentials_file_path"), REFRESH, PORT,
         HTTP)
-CHECK(triton, NEED("account", "dns_suffix", "endpoint")
-              ?: one_of(cx, node, "role", "container cn"))
+CHECK(triton, NEED("account", "dns_suffix", "endpoint") ?: one_of(cx, node, "role", "container cn"))
 SECTION(triton, "triton_sd_config", triton_check, TEXT("account"), TEXT("role"), TEXT("dns_suffix"),
         TEXT("endpoint"), LIST("groups"), PORT, REFRESH, PART("tls_config", http_tls_schema),
         WHOLE("version"))
@@ -316,8 +320,9 @@ static int selector_check(SchemaContext *cx, const YamlNode *selectors, size_t i
     }
     if (r == 0 && field && yaml_node_scalar(field).n &&
         str_find(yaml_node_scalar(field), '=') == yaml_node_scalar(field).n)
-        r = schema_problem(cx, field, "invalid field selector \"%.*s\"; expected name=value or "
-                                      "name!=value",
+        r = schema_problem(cx, field,
+                           "invalid field selector \"%.*s\"; expected name=value or "
+                           "name!=value",
                            SA(yaml_node_scalar(field)));
     return r;
 }
@@ -337,16 +342,19 @@ static int kubernetes_check(SchemaContext *cx, const YamlNode *node, void *objec
     if (r < 0)
         return r;
     if (s->http.any_set && given(node, "kubeconfig_file"))
-        return schema_problem(cx, node, "cannot use a custom HTTP client configuration together "
-                                        "with \"kubeconfig_file\"");
+        return schema_problem(cx, node,
+                              "cannot use a custom HTTP client configuration together "
+                              "with \"kubeconfig_file\"");
     if (s->http.any_set && !given(node, "api_server"))
-        return schema_problem(cx, node, "to use custom HTTP client configuration please provide "
-                                        "the \"api_server\" URL explicitly");
+        return schema_problem(cx, node,
+                              "to use custom HTTP client configuration please provide "
+                              "the \"api_server\" URL explicitly");
     const YamlNode *spaces = yaml_node_find(node, "namespaces");
     const YamlNode *own = spaces ? yaml_node_find(spaces, "own_namespace") : NULL;
     if (own && given(node, "api_server") && str_eqc(yaml_node_scalar(own), "true"))
-        return schema_problem(cx, own, "cannot use \"api_server\" and "
-                                       "\"namespaces.own_namespace\" simultaneously");
+        return schema_problem(cx, own,
+                              "cannot use \"api_server\" and "
+                              "\"namespaces.own_namespace\" simultaneously");
     return selectors_check(cx, node, yaml_node_scalar(yaml_node_find(node, "role")));
 }
 SECTION(kubernetes, "kubernetes_sd_config", kubernetes_check, TEXT("api_server"), TEXT("role"),

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
+#include "base/gotext.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "model/quote.h"
 
 /* Stands between name and value: no byte of valid UTF-8. */
 #define SEPARATOR '\xff'
@@ -159,10 +159,10 @@ static void format_pair(Label l, Buf *b) {
     if (label_name_valid_legacy(l.name)) {
         buf_add_str(b, l.name);
     } else {
-        label_quote(b, l.name);
+        go_quote(b, l.name);
     }
     buf_add_char(b, '=');
-    label_quote(b, l.value);
+    go_quote(b, l.value);
 }
 
 void labels_format(Labels l, Buf *b) {
@@ -187,7 +187,7 @@ void labels_format_metric(Labels l, Buf *b) {
     }
     size_t listed_n = 0;
     if (name.p && !classic) {
-        label_quote(b, name);
+        go_quote(b, name);
         listed_n++;
     }
     for (size_t i = 0; i < l.n; i++) {

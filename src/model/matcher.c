@@ -1,6 +1,6 @@
 #include "model/matcher.h"
 
-#include "model/quote.h"
+#include "base/gotext.h"
 
 int matcher_init(Matcher *m, MatcherType type, Str name, Str value, Problem *problem) {
     Regex *re = NULL;
@@ -44,10 +44,10 @@ void matcher_format(const Matcher *m, Buf *b) {
     if (label_name_valid_legacy(m->name)) {
         buf_add_str(b, m->name);
     } else {
-        label_quote(b, m->name);
+        go_quote(b, m->name);
     }
     buf_add_cstr(b, match_type_text(m->type));
-    label_quote(b, m->value);
+    go_quote(b, m->value);
 }
 
 const char *match_type_text(MatcherType type) {

@@ -5,10 +5,10 @@
 #include <wctype.h>
 
 #include "base/compiler.h"
+#include "base/gotext.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "model/md5.h"
-#include "model/quote.h"
 
 #define SEPARATOR_DEFAULT STR(";")
 #define REGEX_DEFAULT STR("(.*)")
@@ -88,7 +88,7 @@ static bool template_valid(const RelabelConfig *c, Str s) {
 
 static int bad_name(const RelabelConfig *c, Str name, const char *key, Problem *problem) {
     CLEANUP(buf_deinit) Buf quoted = BUF_INIT(0);
-    label_quote(&quoted, name);
+    go_quote(&quoted, name);
     return problem_set(problem, 0, 0, "%.*s is invalid '%s' for %s action", SA(buf_str(&quoted)),
                        key, relabel_action_text(c->action));
 }

@@ -54,8 +54,9 @@ static int queue_check(SchemaContext *cx, const YamlNode *node, void *object) {
                               "key \"max_backoff\" in queue_config: expected at least min_backoff");
     return 0;
 }
-static const Schema queue_schema = {"queue_config", sizeof(RemoteQueueConfig), queue_fields,
-                                    ARRAY_LEN(queue_fields), queue_defaults, queue_check};
+static const Schema queue_schema = {"queue_config", sizeof(RemoteQueueConfig),
+                                    queue_fields,   ARRAY_LEN(queue_fields),
+                                    queue_defaults, queue_check};
 
 static const SchemaField metadata_fields[] = {
     {"send", SCHEMA_BOOL, offsetof(RemoteMetadataConfig, send), SCHEMA_PRINT},
@@ -182,8 +183,9 @@ static int write_check(SchemaContext *cx, const YamlNode *node, void *object) {
                               "google_iam must be configured");
     return headers_check(cx, node, c->headers);
 }
-const Schema remote_write_schema = {"remote_write", sizeof(RemoteWriteConfig), write_fields,
-                                    ARRAY_LEN(write_fields), write_defaults, write_check};
+const Schema remote_write_schema = {"remote_write", sizeof(RemoteWriteConfig),
+                                    write_fields,   ARRAY_LEN(write_fields),
+                                    write_defaults, write_check};
 
 #undef AT
 #define AT(member) offsetof(RemoteReadConfig, member)
@@ -209,5 +211,6 @@ static void read_defaults(void *object) {
 static int read_check(SchemaContext *cx, const YamlNode *node, void *object) {
     return headers_check(cx, node, ((const RemoteReadConfig *)object)->headers);
 }
-const Schema remote_read_schema = {"remote_read", sizeof(RemoteReadConfig), read_fields,
-                                   ARRAY_LEN(read_fields), read_defaults, read_check};
+const Schema remote_read_schema = {"remote_read", sizeof(RemoteReadConfig),
+                                   read_fields,   ARRAY_LEN(read_fields),
+                                   read_defaults, read_check};

@@ -36,12 +36,13 @@ void relabel_owner_deinit(RelabelOwner *o) {
     vec_free(&o->v);
 }
 
-/* A key set to null counts as given and empty, except for the action. */
+/* A key set to null counts as given and empty, except for the action; one that repeats its default
+ * counts as not given, so that what we print loads again. */
 static unsigned fill(const RelabelKeys *k, RelabelConfig *c) {
     unsigned set = 0;
-    set |= k->separator_set ? RELABEL_SET_SEPARATOR : 0;
-    set |= k->regex_set ? RELABEL_SET_REGEX : 0;
-    set |= k->replacement_set ? RELABEL_SET_REPLACEMENT : 0;
+    set |= k->separator_set && !str_eqc(k->separator, ";") ? RELABEL_SET_SEPARATOR : 0;
+    set |= k->regex_set && !str_eqc(k->regex, "(.*)") ? RELABEL_SET_REGEX : 0;
+    set |= k->replacement_set && !str_eqc(k->replacement, "$1") ? RELABEL_SET_REPLACEMENT : 0;
     set |= k->action.n ? RELABEL_SET_ACTION : 0;
     set |= k->target_set ? RELABEL_SET_TARGET : 0;
     set |= k->modulus_set ? RELABEL_SET_MODULUS : 0;

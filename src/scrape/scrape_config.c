@@ -144,8 +144,8 @@ static int config_check(SchemaContext *cx, const YamlNode *node, void *object) {
     return check_addresses(cx, node, c);
 }
 
-const Schema scrape_config_schema = {"scrape_config", sizeof(ScrapeConfig), config_fields,
-                                     ARRAY_LEN(config_fields), config_defaults, config_check};
+const Schema scrape_config_schema = {"scrape_config",          sizeof(ScrapeConfig), config_fields,
+                                     ARRAY_LEN(config_fields), config_defaults,      config_check};
 
 static const YamlNode *place(const YamlNode *node, const char *key) {
     const YamlNode *at = node ? yaml_node_find(node, key) : NULL;
@@ -189,11 +189,12 @@ static int check_protocols(SchemaContext *cx, const YamlNode *node, const Scrape
                                       SA(s->protocols.v[i]));
         }
         if (protocol_find(s->protocols.v[i]) == SCRAPE_PROTOCOLS)
-            return schema_problem(cx, at,
-                                  "unknown scrape protocol \"%.*s\"; expected OpenMetricsText0.0.1, "
-                                  "OpenMetricsText1.0.0, PrometheusProto, PrometheusText0.0.4 or "
-                                  "PrometheusText1.0.0",
-                                  SA(s->protocols.v[i]));
+            return schema_problem(
+                cx, at,
+                "unknown scrape protocol \"%.*s\"; expected OpenMetricsText0.0.1, "
+                "OpenMetricsText1.0.0, PrometheusProto, PrometheusText0.0.4 or "
+                "PrometheusText1.0.0",
+                SA(s->protocols.v[i]));
     }
     return 0;
 }
@@ -217,13 +218,19 @@ int scrape_settings_check_global(SchemaContext *cx, const YamlNode *node, Scrape
 }
 
 static void inherit(ScrapeSettings *s, const ScrapeSettings *g) {
-    uint64_t *const mine[] = {&s->body_size_limit,         &s->sample_limit,
-                              &s->target_limit,            &s->label_limit,
-                              &s->label_name_length_limit, &s->label_value_length_limit,
+    uint64_t *const mine[] = {&s->body_size_limit,
+                              &s->sample_limit,
+                              &s->target_limit,
+                              &s->label_limit,
+                              &s->label_name_length_limit,
+                              &s->label_value_length_limit,
                               &s->keep_dropped_targets};
-    const uint64_t theirs[] = {g->body_size_limit,         g->sample_limit,
-                               g->target_limit,            g->label_limit,
-                               g->label_name_length_limit, g->label_value_length_limit,
+    const uint64_t theirs[] = {g->body_size_limit,
+                               g->sample_limit,
+                               g->target_limit,
+                               g->label_limit,
+                               g->label_name_length_limit,
+                               g->label_value_length_limit,
                                g->keep_dropped_targets};
     for (size_t i = 0; i < ARRAY_LEN(mine); i++) {
         if (!*mine[i])
@@ -246,7 +253,8 @@ static void inherit(ScrapeSettings *s, const ScrapeSettings *g) {
     if (!own_validation)
         s->validation_scheme = g->validation_scheme;
     if (!s->escaping_scheme.n) {
-        bool fits = !(scrape_settings_legacy_names(s) && str_eqc(g->escaping_scheme, "allow-utf-8"));
+        bool fits =
+            !(scrape_settings_legacy_names(s) && str_eqc(g->escaping_scheme, "allow-utf-8"));
         s->escaping_scheme = fits ? g->escaping_scheme : STR("underscores");
     }
 }
@@ -256,10 +264,11 @@ static int resolve_times(SchemaContext *cx, ScrapeConfig *c, const ScrapeSetting
     if (!s->interval_ms)
         s->interval_ms = g->interval_ms;
     if (s->timeout_ms > s->interval_ms)
-        return schema_problem(cx, place(c->node, "scrape_timeout"),
-                              "key \"scrape_timeout\" in scrape_config: scrape timeout greater than "
-                              "scrape interval for scrape config with job name \"%.*s\"",
-                              SA(c->job_name));
+        return schema_problem(
+            cx, place(c->node, "scrape_timeout"),
+            "key \"scrape_timeout\" in scrape_config: scrape timeout greater than "
+            "scrape interval for scrape config with job name \"%.*s\"",
+            SA(c->job_name));
     if (!s->timeout_ms)
         s->timeout_ms = MIN(g->timeout_ms, s->interval_ms);
     return 0;

@@ -7,5 +7,3 @@ char *block_folder_path(const char *dir, const char *id, const char *suffix);
 int block_folder_make(const char *path);
 /* fsyncs from, renames it to `to` and fsyncs the folder both lie in. */
 int block_folder_publish(const char *from, const char *to);
-/* The folder and the files in it (a block has no folders inside). 0 when it was not there. */
-int block_folder_remove(const char *path);

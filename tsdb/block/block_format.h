@@ -63,13 +63,13 @@ static inline uint32_t block_read_le32(const char *p) {
 #define SERIES_STRIDE 16
 
 /*
- * Bundles fill whole LMDB pages: 64 KB less the page's header. One is closed earlier, from
- * BUNDLE_CLOSE_MIN on, when its size happens to lie close under a page's end, as the next chunk may
- * not fit as well.
+ * Bundles fill whole LMDB pages. From BUNDLE_CLOSE_MIN on one is closed as soon as what it leaves
+ * unused in its last page is at most a hundredth of it, and at the latest at BUNDLE_BYTES_MAX. With
+ * chunks of usual size that comes soon; longer ones need a few tries more.
  */
-#define BUNDLE_BYTES_MAX (16 * 4096 - 16)
 #define BUNDLE_CLOSE_MIN (12 * 4096)
-#define BUNDLE_CLOSE_SLACK 256
+#define BUNDLE_CLOSE_SHARE 100
+#define BUNDLE_BYTES_MAX (64 * 4096 - 16)
 /* First byte of a bundle: how the rest is kept. */
 #define BUNDLE_PLAIN 0
 #define BUNDLE_HEADER (VALUE_CRC_BYTES + 1)

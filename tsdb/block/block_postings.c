@@ -51,7 +51,7 @@ static int walk(BlockPostings *p, LmdbCursor *c, uint32_t name, uint32_t first, 
         }
         Str value;
         r = block_symbol(p->block, block_read_be32(at.key.p + 4), &value);
-        if (r == 0 && !str_starts(value, prefix)) {
+        if (r == 0 && prefix.n && !str_starts(value, prefix)) {
             return 0;
         }
         if (r == 0) {

@@ -5,6 +5,7 @@
 #include <assert.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "tsdb/block/block_folder.h"
 #include "tsdb/block/block_seal.h"
@@ -69,8 +70,8 @@ void block_writer_free(BlockWriter *w) {
     bundle_writer_deinit(&w->out);
     index_writer_deinit(&w->index);
     if (!w->finished) {
-        (void)block_folder_remove(
-            w->tmp_folder); /* else block_writer_clean() does at the next start */
+        /* If this fails block_writer_clean() does it at the next start. */
+        (void)file_remove_tree(w->tmp_folder);
     }
     vec_free(&w->pairs);
     vec_free(&w->last_pairs);

@@ -84,7 +84,8 @@ static size_t slack_of(const BundleWriter *w) {
 
 int bundle_writer_chunk(BundleWriter *w, const Chunk *c, ChunkPlace *ret) {
     bool full = w->bundle.n + c->size > BUNDLE_BYTES_MAX;
-    bool fits_well = w->bundle.n >= BUNDLE_CLOSE_MIN && slack_of(w) <= BUNDLE_CLOSE_SLACK;
+    bool fits_well =
+        w->bundle.n >= BUNDLE_CLOSE_MIN && slack_of(w) * BUNDLE_CLOSE_SHARE <= w->bundle.n;
     int r = full || fits_well ? flush_bundle(w) : 0;
     if (r < 0) {
         return r;

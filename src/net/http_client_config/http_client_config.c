@@ -32,16 +32,17 @@ static int basic_auth_check(SchemaContext *cx, const YamlNode *node, void *objec
     static const char *const users[] = {"username", "username_file", "username_ref"};
     static const char *const passwords[] = {"password", "password_file", "password_ref"};
     const HttpBasicAuth *a = object;
-    int r = at_most_one(cx, node, (Str[]){a->username, a->username_file, a->username_ref}, users, 3);
+    int r =
+        at_most_one(cx, node, (Str[]){a->username, a->username_file, a->username_ref}, users, 3);
     if (r < 0)
         return r;
     return at_most_one(cx, node, (Str[]){a->password, a->password_file, a->password_ref}, passwords,
                        3);
 }
 
-static const Schema basic_auth_schema = {"basic_auth",      sizeof(HttpBasicAuth),
-                                         basic_auth_fields, ARRAY_LEN(basic_auth_fields),
-                                         NULL,              basic_auth_check};
+static const Schema basic_auth_schema = {
+    "basic_auth", sizeof(HttpBasicAuth), basic_auth_fields, ARRAY_LEN(basic_auth_fields),
+    NULL,         basic_auth_check};
 
 static const SchemaField authorization_fields[] = {
     {"type", SCHEMA_STR, AT(HttpAuthorization, type)},
@@ -64,9 +65,12 @@ static int authorization_check(SchemaContext *cx, const YamlNode *node, void *ob
                        keys, 3);
 }
 
-static const Schema authorization_schema = {
-    "authorization", sizeof(HttpAuthorization),  authorization_fields, ARRAY_LEN(authorization_fields),
-    NULL,            authorization_check};
+static const Schema authorization_schema = {"authorization",
+                                            sizeof(HttpAuthorization),
+                                            authorization_fields,
+                                            ARRAY_LEN(authorization_fields),
+                                            NULL,
+                                            authorization_check};
 
 static const SchemaField tls_fields[] = {
     {"ca", SCHEMA_STR, AT(HttpTlsOptions, ca)},
@@ -119,8 +123,8 @@ static int tls_check(SchemaContext *cx, const YamlNode *node, void *object) {
     return 0;
 }
 
-const Schema http_tls_schema = {"tls_config", sizeof(HttpTlsOptions), tls_fields,
-                                ARRAY_LEN(tls_fields), NULL, tls_check};
+const Schema http_tls_schema = {
+    "tls_config", sizeof(HttpTlsOptions), tls_fields, ARRAY_LEN(tls_fields), NULL, tls_check};
 
 static const SchemaField proxy_fields[] = {
     {"proxy_url", SCHEMA_STR, AT(HttpProxyOptions, url)},
@@ -142,11 +146,12 @@ static int proxy_check(SchemaContext *cx, const YamlNode *node, void *object) {
     return 0;
 }
 
-static const Schema proxy_schema = {"proxy settings", sizeof(HttpProxyOptions), proxy_fields,
-                                    ARRAY_LEN(proxy_fields), NULL, proxy_check};
+static const Schema proxy_schema = {
+    "proxy settings", sizeof(HttpProxyOptions), proxy_fields, ARRAY_LEN(proxy_fields), NULL,
+    proxy_check};
 
-static const Schema checked_proxy_schema = {"oauth2", sizeof(HttpProxyOptions), proxy_fields,
-                                            ARRAY_LEN(proxy_fields), NULL, proxy_check};
+static const Schema checked_proxy_schema = {
+    "oauth2", sizeof(HttpProxyOptions), proxy_fields, ARRAY_LEN(proxy_fields), NULL, proxy_check};
 
 typedef struct Oauth2Keys {
     HttpOauth2 kept;
@@ -155,7 +160,8 @@ typedef struct Oauth2Keys {
     Str certificate_key, certificate_key_file, algorithm;
 } Oauth2Keys;
 
-#define CHECKED(name, kind_) {name, kind_, 0, SCHEMA_CHECKED}
+#define CHECKED(name, kind_)                                                                       \
+    { name, kind_, 0, SCHEMA_CHECKED }
 
 static int accept_any(SchemaContext *cx, const YamlNode *node, void *field) { return 0; }
 
@@ -201,8 +207,9 @@ static int oauth2_check(SchemaContext *cx, const YamlNode *node, void *object) {
         return schema_problem(cx, yaml_node_find(node, "signature_algorithm"),
                               "unknown signature_algorithm; expected RS256, RS384 or RS512");
     if (jwt && !o->certificate_key.n && !o->certificate_key_file.n)
-        return schema_problem(cx, node, "oauth2 with a jwt-bearer grant needs "
-                                        "client_certificate_key or client_certificate_key_file");
+        return schema_problem(cx, node,
+                              "oauth2 with a jwt-bearer grant needs "
+                              "client_certificate_key or client_certificate_key_file");
     return at_most_one(cx, node,
                        (Str[]){o->client_secret, o->client_secret_file, o->client_secret_ref},
                        secrets, 3);
@@ -216,8 +223,9 @@ static void oauth2_write(const Schema *schema, const void *object, Buf *b, int i
         schema_write_node(schema, o->kept.node, b, indent);
 }
 
-static const Schema oauth2_schema = {"oauth2",      sizeof(Oauth2Keys), oauth2_fields,
-                                     ARRAY_LEN(oauth2_fields), NULL, oauth2_check, oauth2_write};
+static const Schema oauth2_schema = {
+    "oauth2", sizeof(Oauth2Keys), oauth2_fields, ARRAY_LEN(oauth2_fields),
+    NULL,     oauth2_check,       oauth2_write};
 
 /* Headers that the client sets itself and that may not be overwritten. */
 static const char *const reserved_headers[] = {
@@ -366,8 +374,8 @@ static bool tls_is_set(const HttpTlsOptions *t) {
 static int convert_bearer(SchemaContext *cx, const YamlNode *node, HttpClientOptions *o) {
     if (!o->bearer_token.n && !o->bearer_token_file.n)
         return 0;
-    const YamlNode *at = yaml_node_find(node, o->bearer_token_file.n ? "bearer_token_file"
-                                                                     : "bearer_token");
+    const YamlNode *at =
+        yaml_node_find(node, o->bearer_token_file.n ? "bearer_token_file" : "bearer_token");
     if (o->bearer_token.n && o->bearer_token_file.n)
         return schema_problem(cx, at,
                               "at most one of bearer_token & bearer_token_file must be given");
@@ -438,8 +446,9 @@ static int client_check(SchemaContext *cx, const YamlNode *node, void *object) {
     return 0;
 }
 
-const Schema http_client_schema = {"http client settings", sizeof(HttpClientOptions), client_fields,
-                                   ARRAY_LEN(client_fields), client_defaults, client_check};
+const Schema http_client_schema = {"http client settings", sizeof(HttpClientOptions),
+                                   client_fields,          ARRAY_LEN(client_fields),
+                                   client_defaults,        client_check};
 
 int http_url_check(SchemaContext *cx, const YamlNode *node, const char *key, Str url) {
     size_t at = str_find_str(url, STR("://"));

@@ -24,8 +24,8 @@ static bool prints_and_loads_again(const Config *c, const char *name) {
     config_write_yaml(c, &b);
     int r = config_load(buf_str(&b), STR("printed.yml"), 0, &again, &p);
     if (r < 0)
-        printf("# %s printed: %s\n%.*s\n", name, problem_format(&p, shown, sizeof(shown)),
-               (int)b.n, b.p);
+        printf("# %s printed: %s\n%.*s\n", name, problem_format(&p, shown, sizeof(shown)), (int)b.n,
+               b.p);
     config_unref(again);
     buf_deinit(&b);
     return r == 0;

@@ -122,7 +122,7 @@ static void check_fails(Str text, const char *part) {
 
 TEST(a_template_that_never_ends_is_stopped) {
     check_fails(STR("{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}"),
-                "nested too deeply");
+                "maximum template depth");
     check_fails(STR("{{ range 100000 }}{{ range 100000 }}{{ end }}{{ end }}"), "too many steps");
     check_fails(STR("{{ range 10000 }}{{ printf \"%1000d\" 1 }}{{ end }}"), "writes more than");
     check_fails(STR("{{ printf \"%1000000d\" 1 | printf \"%s%s%s%s%s%s\" \"\" | len }}"

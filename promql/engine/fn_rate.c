@@ -1,0 +1,297 @@
+/*
+ * Functions that compare first and last samples of a window: rate and its kin, with counter resets
+ * and extrapolation to the window's edges (reference: Prometheus' extrapolatedRate), and the
+ * anchored and smoothed forms, which know the values at the edges instead.
+ */
+#include "promql/engine/range_window.h"
+
+/* Indexes of samples lower than the one before, once a series. */
+typedef struct Resets {
+    const uint32_t *at;
+    size_t n;
+} Resets;
+
+static int find_resets(const RangeInput *in, Resets *ret) {
+    size_t n = 0;
+    const double *v = in->float_v;
+    for (size_t i = 1; i < in->n_floats; i++)
+        n += v[i] < v[i - 1];
+    *ret = (Resets){NULL, n};
+    if (!n)
+        return 0;
+    uint32_t *at = SCOPE_ARRAY(in->scope, uint32_t, n);
+    if (!at)
+        return -EINVAL;
+    size_t k = 0;
+    for (size_t i = 1; i < in->n_floats; i++)
+        if (v[i] < v[i - 1])
+            at[k++] = (uint32_t)i;
+    ret->at = at;
+    return 0;
+}
+
+/*
+ * Everything of an extrapolation that depends on times only. Scrapes are regular, so windows
+ * repeat: the last one's values are kept.
+ */
+typedef struct Shape {
+    int64_t before, between; /* edge to first sample, first to last sample */
+    uint32_t n;
+    bool valid;
+    double interval_s, to_start_s, to_end_s;
+    double factor; /* when the start is not held back by a counter's zero */
+} Shape;
+
+static double range_seconds(int64_t ms) {
+    return (double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9;
+}
+
+static void shape_set(Shape *s, const RangeInput *in, int64_t before, int64_t between, uint32_t n,
+                      bool per_second) {
+    *s = (Shape){.before = before, .between = between, .n = n, .valid = true};
+    int64_t behind = in->range_ms - before - between;
+    s->interval_s = (double)between / 1000;
+    double gap_s = s->interval_s / (double)(n - 1), threshold_s = gap_s * 1.1;
+    s->to_start_s = (double)before / 1000;
+    s->to_end_s = (double)behind / 1000;
+    if (s->to_start_s >= threshold_s)
+        s->to_start_s = gap_s / 2;
+    if (s->to_end_s >= threshold_s)
+        s->to_end_s = gap_s / 2;
+    s->factor = 1;
+    if (s->interval_s != 0)
+        s->factor = (s->interval_s + s->to_start_s + s->to_end_s) / s->interval_s;
+    if (per_second)
+        s->factor /= range_seconds(in->range_ms);
+}
+
+/* A counter is not thought to start below zero. */
+static double counter_factor(const Shape *s, const RangeInput *in, double first, double increase,
+                             bool per_second) {
+    double to_zero_s = s->interval_s * (first / increase);
+    if (!(to_zero_s < s->to_start_s))
+        return s->factor;
+    double factor = 1;
+    if (s->interval_s != 0)
+        factor = (s->interval_s + to_zero_s + s->to_end_s) / s->interval_s;
+    return per_second ? factor / range_seconds(in->range_ms) : factor;
+}
+
+typedef struct RateWalk {
+    const RangeInput *in;
+    bool counter, per_second;
+    Resets resets;
+    size_t reset_lo; /* first reset behind the window's first sample */
+    Shape shape;
+} RateWalk;
+
+static double rate_of_window(RateWalk *w, size_t step, uint32_t lo, uint32_t hi) {
+    const RangeInput *in = w->in;
+    const double *v = in->float_v;
+    double first = v[lo], result = v[hi - 1] - first;
+    if (w->counter && w->resets.n) {
+        while (w->reset_lo < w->resets.n && w->resets.at[w->reset_lo] <= lo)
+            w->reset_lo++;
+        for (size_t k = w->reset_lo; k < w->resets.n && w->resets.at[k] < hi; k++)
+            result += v[w->resets.at[k] - 1];
+    }
+    int64_t before = in->float_t[lo] - (range_ref(in, step) - in->range_ms);
+    int64_t between = in->float_t[hi - 1] - in->float_t[lo];
+    Shape *s = &w->shape;
+    if (!s->valid || s->before != before || s->between != between || s->n != hi - lo)
+        shape_set(s, in, before, between, hi - lo, w->per_second);
+    double factor = s->factor;
+    if (w->counter && result > 0 && first >= 0)
+        factor = counter_factor(s, in, first, result, w->per_second);
+    return result * factor;
+}
+
+int kernel_rate(Eval *ev, const RangeInput *in, Column *out) {
+    RateWalk w = {.in = in, .counter = in->id != FN_DELTA, .per_second = in->id == FN_RATE};
+    if (w.counter && find_resets(in, &w.resets) < 0)
+        return -EINVAL;
+    for (size_t i = 0; i < in->grid.n; i++) {
+        uint32_t lo = in->lo[i], hi = in->hi[i], nh = range_histograms(in, i);
+        if (nh && hi > lo)
+            annotate_mixed(ev, in);
+        else if (nh > 1)
+            return fail_no_histograms(ev, in);
+        else if (hi - lo >= 2)
+            range_set(out, i, rate_of_window(&w, i, lo, hi));
+    }
+    return 0;
+}
+
+/* ---- anchored and smoothed */
+
+static double interpolate(const int64_t *t, const double *v, size_t i, int64_t at, bool counter) {
+    double y1 = v[i], y2 = v[i + 1];
+    if (counter && y2 < y1)
+        y1 = 0;
+    return y1 + (y2 - y1) * (double)(at - t[i]) / (double)(t[i + 1] - t[i]);
+}
+
+/* First index in [0, n) whose time is past x (or, inclusive, at x); n when there is none. */
+static size_t search_time(const int64_t *t, size_t n, int64_t x, bool inclusive) {
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (t[mid] > x || (inclusive && t[mid] == x))
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
+bool extended_window(ExtendedWindow *w, const int64_t *t, const double *v, size_t n, int64_t from,
+                     int64_t to, bool smoothed, bool counter) {
+    size_t last = n - 1, first = search_time(t, last, from, false);
+    first -= first > 0;
+    if (smoothed)
+        last = search_time(t, last, to, true);
+    if (t[last] <= from || (smoothed && t[first] > to))
+        return false;
+    w->left = smoothed && t[first] < from ? interpolate(t, v, first, from, counter) : v[first];
+    w->right =
+        smoothed && last > 0 && t[last] > to ? interpolate(t, v, last - 1, to, counter) : v[last];
+    w->inner_lo = first + (t[first] <= from);
+    w->inner_hi = last + 1 - (t[last] >= to);
+    return true;
+}
+
+static double reset_correction(const ExtendedWindow *w, const double *v) {
+    double sum = 0, prev = w->left;
+    for (size_t i = w->inner_lo; i < w->inner_hi; i++) {
+        if (v[i] < prev)
+            sum += prev;
+        prev = v[i];
+    }
+    return w->right < prev ? sum + prev : sum;
+}
+
+int kernel_extended_rate(Eval *ev, const RangeInput *in, Column *out) {
+    bool counter = in->id != FN_DELTA;
+    for (size_t i = 0; i < in->grid.n; i++) {
+        uint32_t lo = in->lo[i], n = in->hi[i] - lo, nh = range_histograms(in, i);
+        if (nh && n) {
+            annotate_mixed(ev, in);
+            continue;
+        }
+        if (nh)
+            return fail_no_histograms(ev, in);
+        int64_t to = range_ref(in, i), from = to - in->range_ms;
+        ExtendedWindow w;
+        if (!n || !extended_window(&w, in->float_t + lo, in->float_v + lo, n, from, to,
+                                   in->smoothed, counter))
+            continue;
+        double v = w.right - w.left;
+        if (counter)
+            v += reset_correction(&w, in->float_v + lo);
+        range_set(out, i, in->id == FN_RATE ? v / range_seconds(in->range_ms) : v);
+    }
+    return 0;
+}
+
+/* ---- last two samples */
+
+int kernel_irate(Eval *ev, const RangeInput *in, Column *out) {
+    bool rate = in->id == FN_IRATE;
+    for (size_t i = 0; i < in->grid.n; i++) {
+        uint32_t n = in->hi[i] - in->lo[i], nh = range_histograms(in, i), k = in->hi[i] - 1;
+        if (n + nh < 2)
+            continue;
+        if (nh) {
+            uint32_t hk = in->hhi[i] - 1;
+            if (nh > 1 && (!n || in->histogram_t[hk - 1] > in->float_t[k]))
+                return fail_no_histograms(ev, in);
+            if (n < 2 || in->histogram_t[hk] > in->float_t[k - 1]) {
+                annotate_mixed(ev, in);
+                continue;
+            }
+        }
+        double last = in->float_v[k], prev = in->float_v[k - 1];
+        int64_t between = in->float_t[k] - in->float_t[k - 1];
+        double v = rate && last < prev ? last : last - prev;
+        range_set(out, i, rate ? v / ((double)between / 1000) : v);
+    }
+    return 0;
+}
+
+/* ---- how often samples fall, how often they change */
+
+/* The sample an anchored window starts from is the last at or before its left edge. */
+static uint32_t anchored_first(const RangeInput *in, size_t step) {
+    uint32_t lo = in->lo[step], hi = in->hi[step];
+    if (!in->anchored || lo == hi)
+        return lo;
+    size_t k = search_time(in->float_t + lo, hi - lo, range_ref(in, step) - in->range_ms, false);
+    if (k == hi - lo)
+        return hi; /* nothing behind the edge */
+    return lo + (uint32_t)(k - (k > 0));
+}
+
+static bool differs(FunctionId id, double prev, double now) {
+    if (id == FN_RESETS)
+        return now < prev;
+    return now != prev && !(isnan(now) && isnan(prev));
+}
+
+/* before[k]: how many events up to sample k; a window's number is a difference. */
+static int count_events(Eval *ev, const RangeInput *in, Column *out) {
+    uint32_t *before = SCOPE_ARRAY(in->scope, uint32_t, in->n_floats + 1);
+    if (!before)
+        return -EINVAL;
+    before[0] = 0;
+    for (size_t k = 1; k < in->n_floats; k++)
+        before[k] = before[k - 1] + differs(in->id, in->float_v[k - 1], in->float_v[k]);
+    for (size_t i = 0; i < in->grid.n; i++) {
+        uint32_t lo = anchored_first(in, i), hi = in->hi[i], nh = range_histograms(in, i);
+        if (nh > 1 || (nh && in->anchored))
+            return fail_no_histograms(ev, in);
+        if (nh) { /* one histogram: a change of type on each side that has a float */
+            int64_t t = in->histogram_t[in->hlo[i]];
+            uint32_t mid = lo;
+            while (mid < hi && in->float_t[mid] < t)
+                mid++;
+            double n = (mid > lo) + (mid < hi);
+            n += mid > lo ? before[mid - 1] - before[lo] : 0;
+            n += mid < hi ? before[hi - 1] - before[mid] : 0;
+            range_set(out, i, n);
+        } else if (lo < hi) {
+            range_set(out, i, before[hi - 1] - before[lo]);
+        }
+    }
+    return 0;
+}
+
+int kernel_resets(Eval *ev, const RangeInput *in, Column *out) { return count_events(ev, in, out); }
+int kernel_changes(Eval *ev, const RangeInput *in, Column *out) {
+    return count_events(ev, in, out);
+}
+
+/* ---- a smoothed instant selector: the value between its neighbours within the lookback */
+
+int kernel_smoothed_instant(Eval *ev, const RangeInput *in, Column *out) {
+    for (size_t i = 0; i < in->grid.n; i++) {
+        uint32_t lo = in->lo[i], n = in->hi[i] - lo, nh = range_histograms(in, i);
+        if (nh && n) {
+            annotate_mixed(ev, in);
+            continue;
+        }
+        if (nh)
+            return eval_fail(ev, PROMQL_EXECUTION,
+                             "native histograms are not evaluated yet in smoothed selectors");
+        if (!n)
+            continue;
+        const int64_t *t = in->float_t + lo;
+        const double *v = in->float_v + lo;
+        int64_t at = range_ref(in, i);
+        size_t k = search_time(t, n, at, true);
+        if (k < n && t[k] == at)
+            range_set(out, i, v[k]);
+        else if (k > 0)
+            range_set(out, i, k < n ? interpolate(t, v, k - 1, at, false) : v[k - 1]);
+    }
+    return 0;
+}

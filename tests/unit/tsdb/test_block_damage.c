@@ -1,0 +1,178 @@
+/*
+ * A damaged block is refused or reads right: never a crash, never a wrong value. Method: a small
+ * block's file is read, then written again with one byte changed, for each byte in turn; and cut
+ * off at each size. What still opens must give every series and sample as they were, or an error.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "support/block_build.h"
+#include "tsdb/block/block_format.h"
+
+static BlockShape tiny(void) {
+    return (BlockShape){.dir = test_tmpdir(),
+                        .metrics = 2,
+                        .hosts = 3,
+                        .min_time = 1000000,
+                        .max_time = 1000000 + 600000,
+                        .step = 15000};
+}
+
+/* 0 when everything read and was right, the error else; a wrong value fails the test. */
+static int read_all(Block *b, const BlockShape *shape) {
+    Querier *q;
+    SeriesSet *set = NULL;
+    Series s;
+    Matcher m;
+    Problem p = {0};
+    CHECK_INT(matcher_init(&m, MATCH_RE, STR("job"), STR("job.*"), &p), 0);
+    CHECK_INT(block_querier(b, INT64_MIN, INT64_MAX, &q), 0);
+    int r = querier_select(q, &m, 1, NULL, NULL, &set);
+    unsigned i = 0;
+    SampleIter *it = NULL;
+    while (r == 0 && (r = series_set_next(set, &s)) > 0) {
+        unsigned metric = i / shape->hosts, host = i % shape->hosts;
+        ShapeSeries want;
+        CHECK(labels_eq(s.labels, shape_labels(metric, host, &want)));
+        it = series_set_iter(set, &s, it);
+        SampleRun run;
+        int64_t t = shape->min_time;
+        while ((r = sample_iter_next(it, &run)) > 0) {
+            for (uint32_t k = 0; k < run.n; k++, t += shape->step) {
+                CHECK_INT(run.t[k], t);
+                CHECK_DOUBLE(run.f[k], shape_value(shape, metric, host, t));
+            }
+        }
+        CHECK(r < 0 || t == shape->max_time);
+        i++;
+    }
+    CHECK(r < 0 || i == shape->metrics * shape->hosts);
+    sample_iter_free(it);
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&m);
+    return r;
+}
+
+static void read_labels(Block *b) {
+    Arena a = ARENA_INIT(0);
+    Querier *q;
+    StrVec v = {0};
+    TsdbCardinality c;
+    CHECK_INT(block_querier(b, INT64_MIN, INT64_MAX, &q), 0);
+    int r = q->ops->label_values(q, STR("instance"), NULL, 0, 0, &a, NULL, &v);
+    CHECK(r < 0 || v.n == 3);
+    for (size_t i = 0; r == 0 && i < v.n; i++) {
+        ShapeSeries s;
+        CHECK_STR(v.v[i], shape_labels(0, (unsigned)i, &s).v[1].value);
+    }
+    r = block_cardinality(b, 10, &a, &c);
+    CHECK(r < 0 || (c.n_series_by_metric == 2 && c.series_by_metric[0].value == 3));
+    vec_free(&v);
+    querier_close(q);
+    arena_deinit(&a);
+}
+
+typedef struct Damaged {
+    BlockShape shape;
+    char id[BLOCK_ID_SIZE];
+    char folder[512], file[600];
+    Buf good;
+} Damaged;
+
+static void damaged_init(Damaged *d) {
+    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+    d->shape = tiny();
+    shape_write(&d->shape, d->id);
+    snprintf(d->folder, sizeof(d->folder), "%s/%s", d->shape.dir, d->id);
+    snprintf(d->file, sizeof(d->file), "%s/%s", d->folder, BLOCK_FILE);
+    d->good = BUF_INIT(0);
+    CHECK_INT(file_read_whole(d->file, 1 << 24, &d->good), 0);
+}
+
+/* True when the block opened and read without an error. */
+static bool survives(Damaged *d) {
+    Block *b;
+    Problem p = {0};
+    if (block_open(d->folder, &b, &p) < 0) {
+        CHECK(p.text[0] && strstr(p.file, d->id));
+        return false;
+    }
+    int r = read_all(b, &d->shape);
+    read_labels(b);
+    CHECK(r == 0 || block_is_bad(b));
+    int v = block_verify(b, NULL, &p);
+    CHECK(r == 0 || v < 0);
+    block_unref(b);
+    return r == 0 && v == 0;
+}
+
+static void put_byte(int fd, size_t at, char c) { CHECK_INT(file_pwrite(fd, &c, 1, at), 0); }
+
+TEST (a_changed_byte_is_refused_or_harmless) {
+    Damaged d;
+    damaged_init(&d);
+    CHECK(survives(&d));
+    int fd, null;
+    CHECK_INT(file_open("/dev/null", O_WRONLY, 0, &null), 0);
+    log_set_fd(null);
+    CHECK_INT(file_open(d.file, O_RDWR, 0, &fd), 0);
+    size_t refused = 0;
+    for (size_t at = 0; at < d.good.n; at++) {
+        unsigned bit = at % 8;
+        put_byte(fd, at, (char)(d.good.p[at] ^ (1 << bit)));
+        refused += !survives(&d);
+        put_byte(fd, at, d.good.p[at]);
+    }
+    CHECK(survives(&d));
+    CHECK(refused > d.good.n / 2);
+    file_close(fd);
+    file_close(null);
+    buf_deinit(&d.good);
+}
+
+TEST (a_file_cut_off_anywhere_is_refused) {
+    Damaged d;
+    damaged_init(&d);
+    for (size_t size = 0; size < d.good.n; size += size < d.good.n - 200 ? 97 : 1) {
+        CHECK_INT(file_write_durable(d.file, d.good.p, size, 0644), 0);
+        CHECK(!survives(&d));
+    }
+    buf_deinit(&d.good);
+}
+
+TEST (a_missing_block_is_told_by_its_name) {
+    Block *b;
+    Problem p = {0};
+    CHECK_INT(block_open("/nowhere/at/all", &b, &p), -ENOENT);
+    CHECK_CSTR(p.file, "/nowhere/at/all/block.mdb");
+    CHECK_CSTR(p.text, "No such file or directory");
+}
+
+/* Each write, sync and rename of the writer fails in turn: an error, and nothing is left behind. */
+TEST (a_failing_disk_makes_no_block) {
+    for (FileOp op = FILE_OP_WRITE; op <= FILE_OP_RENAME; op++) {
+        for (unsigned nth = 1; nth < 4; nth++) {
+            FileFaultPlan plan = {.op = op, .nth = nth, .error = -EIO};
+            BlockWriter *w;
+            char id[BLOCK_ID_SIZE];
+            Label l[] = {{STR("a"), STR("b")}};
+            int64_t t = 1;
+            double v = 1;
+            CHECK_INT(
+                block_writer_new(
+                    &(BlockWriterOptions){.dir = test_tmpdir(), .min_time = 0, .max_time = 10}, &w),
+                0);
+            block_writer_symbols(w, (Labels){l, 1});
+            CHECK_INT(block_writer_series(w, (Labels){l, 1}), 0);
+            CHECK_INT(block_writer_samples(w, &t, &v, 1), 0);
+            file_fault_set(file_fault_plan, &plan);
+            int r = block_writer_finish(w, id);
+            file_fault_set(NULL, NULL);
+            CHECK(plan.seen >= nth ? r == -EIO : r == 0);
+            block_writer_free(w);
+        }
+    }
+}
