@@ -103,7 +103,8 @@ CacheLine *scrape_edit_move(ScrapeEdit *e, size_t i, const ExpoParser *p) {
 
 bool scrape_edit_lacks(const ScrapeEdit *e, size_t i) {
     uint64_t ignored;
-    return !(e->seen[i / 8] & 1u << i % 8) && !u64_map_get(&e->refs, e->old->lines[i].ref, &ignored);
+    return !(e->seen[i / 8] & 1u << i % 8) &&
+           !u64_map_get(&e->refs, e->old->lines[i].ref, &ignored);
 }
 
 bool scrape_edit_repeats(ScrapeEdit *e, SeriesRef ref) {
@@ -115,7 +116,14 @@ bool scrape_edit_repeats(ScrapeEdit *e, SeriesRef ref) {
 }
 
 void scrape_edit_commit(ScrapeEdit *e, ScrapeCache *c) {
+    ScrapeCache was = *c;
     scrape_cache_deinit(c);
+    c->format = was.format;
+    c->generation = was.generation;
+    for (size_t i = 0; i < e->lines.n; i++) {
+        c->n_leads += e->lines.v[i].lead > 0;
+        c->lead_bytes += e->lines.v[i].lead;
+    }
     c->n_text = e->text.n;
     c->text = mem_dup(e->text.p ? e->text.p : "", e->text.n ? e->text.n : 1);
     c->n = e->lines.n;
