@@ -16,8 +16,15 @@ static Str series_text(const ScrapeCache *c, size_t i) {
     return str_from(scrape_cache_text(c, i), c->lines[i].lead);
 }
 
+/* The type changes a series only where bounds are written in another way. */
+static MetricType labels_type(MetricType type) {
+    bool matters =
+        type == METRIC_HISTOGRAM || type == METRIC_GAUGE_HISTOGRAM || type == METRIC_SUMMARY;
+    return matters ? type : METRIC_UNKNOWN;
+}
+
 static uint64_t series_hash(Str series, MetricType type) {
-    return hash_str(series) * 31 + (uint64_t)type;
+    return hash_str(series) * 31 + (uint64_t)labels_type(type);
 }
 
 static void index_lines(ScrapeEdit *e) {
@@ -62,7 +69,8 @@ size_t scrape_edit_find(const ScrapeEdit *e, Str series, MetricType type) {
     size_t at = series_hash(series, type) & e->mask;
     for (; e->slots && e->slots[at]; at = (at + 1) & e->mask) {
         size_t i = e->slots[at] - 1;
-        if ((MetricType)e->old->lines[i].type == type && str_eq(series_text(e->old, i), series))
+        if (labels_type((MetricType)e->old->lines[i].type) == labels_type(type) &&
+            str_eq(series_text(e->old, i), series))
             return i;
     }
     return e->old->n;

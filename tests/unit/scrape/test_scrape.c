@@ -79,7 +79,7 @@ TEST (lines_that_move_appear_and_go_keep_their_series_right) {
     CHECK_CSTR(fake_samples(&f, "c", NULL, NULL).p, want);
     (void)snprintf(want, sizeof(want), "3@%g 4@%g", tick + 20, tick + 30);
     CHECK_CSTR(fake_samples(&f, "new", "l", "v").p, want);
-    (void)snprintf(want, sizeof(want), "3@%g 0@%g 1@%g 0@%g", tick, tick + 10, tick + 20,
+    (void)snprintf(want, sizeof(want), "3@%g 0@%g 1@%g 1@%g", tick, tick + 10, tick + 20,
                    tick + 30);
     CHECK_CSTR(fake_samples(&f, "scrape_series_added", NULL, NULL).p, want);
     fake_free(&f);
