@@ -236,11 +236,12 @@ static bool may_split(const Node *n) {
     case NODE_PAREN:
     case NODE_STEP_INVARIANT: return may_split(n->paren.expr);
     case NODE_UNARY: return true;
-    case NODE_BINARY: return n->binary.lhs->type != PROMQL_SCALAR || n->binary.rhs->type != PROMQL_SCALAR;
+    case NODE_BINARY:
+        return n->binary.lhs->type != PROMQL_SCALAR || n->binary.rhs->type != PROMQL_SCALAR;
     case NODE_AGGREGATE: {
         AggregateOp op = n->aggregate.op;
-        bool keeps = op == AGG_TOPK || op == AGG_BOTTOMK || op == AGG_LIMITK ||
-                     op == AGG_LIMIT_RATIO;
+        bool keeps =
+            op == AGG_TOPK || op == AGG_BOTTOMK || op == AGG_LIMITK || op == AGG_LIMIT_RATIO;
         return keeps && may_split(n->aggregate.expr);
     }
     case NODE_CALL:
