@@ -77,9 +77,11 @@ static int repeat_push(Sink *s, Column *c) {
 
 /* Its samples count at every step. */
 static void repeat_stats(Eval *ev, const StatsFrame *inner, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        stats_add(ev, i, inner->total);
-    ev->stats->read += inner->read;
+    StatsFrame *s = ev->stats;
+    s->total += inner->total * n;
+    for (size_t i = 0; s->per_step && i < n; i++)
+        s->per_step[i] += inner->total;
+    s->read += inner->read;
 }
 
 static int eval_invariant(Eval *ev, const Node *n, const Grid *g, Sink *out) {

@@ -334,13 +334,17 @@ int subquery_grid(Eval *ev, const Node *n, const Grid *g, Grid *ret) {
     if (start <= from)
         start += step;
     *ret = (Grid){start, step, last < start ? 0 : (size_t)((last - start) / step) + 1};
+    /* A column so long takes seconds to fill, whatever is in it. */
+    if (ret->n > MAX(ev->samples_max, UINT64_C(1) << 24))
+        return eval_samples_add(ev, ret->n);
     return 0;
 }
 
 static int each_subquery_series(RangeRun *run, const Node *n) {
     Eval *ev = run->ev;
     Grid child;
-    subquery_grid(ev, n, &run->in.grid, &child);
+    if (subquery_grid(ev, n, &run->in.grid, &child) < 0)
+        return -EINVAL;
     if (!child.n)
         return 0;
     run->child_grid = &child;
@@ -604,7 +608,8 @@ static int matrix_push(Sink *sink, Column *c) {
 
 static int matrix_of_subquery(RangeRun *run, const Node *n, MatrixResult *m) {
     Grid child;
-    subquery_grid(run->ev, n, &run->in.grid, &child);
+    if (subquery_grid(run->ev, n, &run->in.grid, &child) < 0)
+        return -EINVAL;
     if (!child.n)
         return 0;
     run->child_grid = &child;

@@ -8,6 +8,7 @@
 #include "loop/loop.h"
 #include "net/http_server.h"
 #include "promql/promql.h"
+#include "remote/remote_write.h"
 #include "rules/rule_manager.h"
 #include "scrape/scrape_manager.h"
 #include "tsdb/tsdb.h"
@@ -48,7 +49,7 @@ typedef struct ApiHooks {
 
 typedef struct Api {
     Loop *loop;
-    WorkPool *queries;
+    WorkPool *queries, *ingest;
     PromqlEngine *engine;
     int64_t lookback_ms;
     Tsdb *tsdb;       /* NULL until the database is open */
@@ -57,7 +58,8 @@ typedef struct Api {
     RuleManager *rules;
     const ApiFlag *flags;
     size_t n_flags;
-    bool lifecycle, admin, remote_write;
+    RemoteReceiver *receiver; /* NULL: remote write is not accepted */
+    bool lifecycle, admin;
     bool ready, stopping;
     Str page_title;
     const ApiHooks *hooks;

@@ -51,11 +51,22 @@ static void count_rules(RuleManager *m, RuleSummary *ret) {
     rules_snapshot_unref(s);
 }
 
+typedef struct TargetSummary {
+    size_t up, down;
+} TargetSummary;
+
+static int count_target(void *arg, const TargetView *t) {
+    TargetSummary *sum = arg;
+    sum->up += t->health == TARGET_UP;
+    sum->down += t->health == TARGET_DOWN;
+    return 0;
+}
+
 static void add_numbers(Buf *b, Api *api) {
-    ScrapeSummary targets = {0};
+    TargetSummary targets = {0};
     RuleSummary rules;
     ApiRuntime runtime = {0};
-    scrape_manager_summary(api->scrape, &targets);
+    scrape_manager_each_active(api->scrape, STR_NULL, count_target, &targets);
     count_rules(api->rules, &rules);
     api->hooks->runtime(api->server, &runtime);
     CLEANUP(buf_deinit) Buf t = BUF_INIT(0);

@@ -1,4 +1,6 @@
 /* /targets, /targets/metadata, /metadata, /scrape_pools: what scraping knows; on the loop thread, from memory. */
+#include <unistd.h>
+
 #include "api/handlers.h"
 #include "api/params.h"
 #include "api/reply.h"
@@ -32,13 +34,37 @@ static void add_time(JsonWriter *w, const char *key, int64_t ms) {
     add_text(w, key, buf_str(&text));
 }
 
-static void add_target(JsonWriter *w, const TargetInfo *t) {
+/* A walk over targets or pools while an answer is being written. */
+typedef struct Walk {
+    Reply *r;
+    JsonWriter *w;
+    Api *api;
+    Str wanted; /* a pool's name, or empty */
+} Walk;
+
+/* localhost means another machine to whoever reads the answer: the host's name stands for it. */
+static Str global_url(Arena *a, Str url) {
+    static const char *const local[] = {"://localhost", "://127.0.0.1", "://[::1]"};
+    for (size_t i = 0; i < ARRAY_LEN(local); i++) {
+        size_t at = str_find_str(url, str_of(local[i])), end = at + strlen(local[i]);
+        bool whole = end <= url.n && (end == url.n || url.p[end] == ':' || url.p[end] == '/');
+        char host[256] = "";
+        if (at < url.n && whole && gethostname(host, sizeof(host) - 1) == 0) {
+            return arena_printf(a, "%.*s://%s%.*s", (int)at, url.p, host, SA(str_from(url, end)));
+        }
+    }
+    return url;
+}
+
+static int add_target(void *arg, const TargetView *t) {
+    const Walk *k = arg;
+    JsonWriter *w = k->w;
     json_begin_object(w);
     add_labels(w, "discoveredLabels", t->discovered);
     add_labels(w, "labels", t->labels);
     add_text(w, "scrapePool", t->pool);
     add_text(w, "scrapeUrl", t->url);
-    add_text(w, "globalUrl", t->global_url);
+    add_text(w, "globalUrl", global_url(&k->r->x->arena, t->url));
     add_text(w, "lastError", t->last_error);
     add_time(w, "lastScrape", t->last_scrape_ms);
     json_key(w, STR("lastScrapeDuration"));
@@ -47,68 +73,56 @@ static void add_target(JsonWriter *w, const TargetInfo *t) {
     add_text(w, "scrapeInterval", t->interval);
     add_text(w, "scrapeTimeout", t->timeout);
     json_end_object(w);
+    return reply_room(k->r) ? 0 : -ECANCELED;
 }
 
-static void add_active(Reply *r, JsonWriter *w, Api *api, Str pool) {
-    CLEANUP(arena_deinit) Arena arena = ARENA_INIT(0);
-    TargetInfo *v;
-    size_t n = scrape_manager_active(api->scrape, pool, &arena, &v);
-    for (size_t i = 0; i < n && reply_room(r); i++) {
-        add_target(w, &v[i]);
-    }
+static int add_dropped(void *arg, const TargetView *t) {
+    const Walk *k = arg;
+    json_begin_object(k->w);
+    add_labels(k->w, "discoveredLabels", t->discovered);
+    add_text(k->w, "scrapePool", t->pool);
+    json_end_object(k->w);
+    return reply_room(k->r) ? 0 : -ECANCELED;
 }
 
-static void add_dropped(Reply *r, JsonWriter *w, Api *api, Str pool) {
-    CLEANUP(arena_deinit) Arena arena = ARENA_INIT(0);
-    DroppedTargetInfo *v;
-    size_t n = scrape_manager_dropped(api->scrape, pool, &arena, &v);
-    for (size_t i = 0; i < n && reply_room(r); i++) {
-        json_begin_object(w);
-        add_labels(w, "discoveredLabels", v[i].discovered);
-        add_text(w, "scrapePool", v[i].pool);
-        json_end_object(w);
+static int add_dropped_count(void *arg, const PoolView *p) {
+    const Walk *k = arg;
+    if (!k->wanted.n || str_eq(k->wanted, p->name)) {
+        json_key(k->w, p->name);
+        json_add_uint(k->w, p->dropped);
     }
-}
-
-static void add_dropped_counts(JsonWriter *w, Api *api, Str pool) {
-    CLEANUP(arena_deinit) Arena arena = ARENA_INIT(0);
-    Str *pools;
-    size_t n = scrape_manager_pools(api->scrape, &arena, &pools);
-    json_begin_object(w);
-    for (size_t i = 0; i < n; i++) {
-        if (!pool.n || str_eq(pool, pools[i])) {
-            json_key(w, pools[i]);
-            json_add_uint(w, scrape_manager_dropped_count(api->scrape, pools[i]));
-        }
-    }
-    json_end_object(w);
+    return 0;
 }
 
 void api_targets(HttpExchange *x, void *arg) {
     Api *api = arg;
     Str state = http_param(x, "state"), pool = http_param(x, "scrapePool");
+    pool = pool.n ? pool : STR_NULL;
     bool any = state.n == 0 || str_eq_nocase(state, STR("any"));
     bool active = any || str_eq_nocase(state, STR("active"));
     bool dropped = any || str_eq_nocase(state, STR("dropped"));
     Reply r;
     reply_begin(&r, x);
     JsonWriter w = JSON_WRITER(&r.b);
+    Walk walk = {&r, &w, api, pool};
     json_begin_object(&w);
     json_key(&w, STR("activeTargets"));
     json_begin_array(&w);
     if (active) {
-        add_active(&r, &w, api, pool);
+        scrape_manager_each_active(api->scrape, pool, add_target, &walk);
     }
     json_end_array(&w);
     json_key(&w, STR("droppedTargets"));
     json_begin_array(&w);
     if (dropped) {
-        add_dropped(&r, &w, api, pool);
+        scrape_manager_each_dropped(api->scrape, pool, add_dropped, &walk);
     }
     json_end_array(&w);
     json_key(&w, STR("droppedTargetCounts"));
     if (dropped) {
-        add_dropped_counts(&w, api, pool);
+        json_begin_object(&w);
+        scrape_manager_each_pool(api->scrape, add_dropped_count, &walk);
+        json_end_object(&w);
     } else {
         json_add_null(&w);
     }
@@ -116,15 +130,24 @@ void api_targets(HttpExchange *x, void *arg) {
     reply_end(&r, NULL, 0, NULL, 0);
 }
 
+static int add_pool(void *arg, const PoolView *p) {
+    const Walk *k = arg;
+    json_add_str(k->w, p->name);
+    return 0;
+}
+
 void api_scrape_pools(HttpExchange *x, void *arg) {
     Api *api = arg;
-    Str *pools;
-    size_t n = scrape_manager_pools(api->scrape, &x->arena, &pools);
     Reply r;
     reply_begin(&r, x);
-    buf_add_cstr(&r.b, "{\"scrapePools\":");
-    reply_strings(&r, pools, n);
-    buf_add_char(&r.b, '}');
+    JsonWriter w = JSON_WRITER(&r.b);
+    Walk walk = {.r = &r, .w = &w};
+    json_begin_object(&w);
+    json_key(&w, STR("scrapePools"));
+    json_begin_array(&w);
+    scrape_manager_each_pool(api->scrape, add_pool, &walk);
+    json_end_array(&w);
+    json_end_object(&w);
     reply_end(&r, NULL, 0, NULL, 0);
 }
 
@@ -134,31 +157,55 @@ static void add_metadata(JsonWriter *w, const Metadata *m) {
     add_text(w, "unit", m->unit);
 }
 
-static void reply_targets_metadata(HttpExchange *x, Api *api, const MatcherSets *sets, uint64_t limit) {
-    CLEANUP(arena_deinit) Arena arena = ARENA_INIT(0);
-    Str metric = http_param(x, "metric");
-    TargetMetadata *v;
-    uint64_t given = 0;
-    size_t n = scrape_manager_metadata(api->scrape, metric.n ? metric : STR_NULL, &arena, &v);
+/* /targets/metadata: every metric of every target that fits. */
+typedef struct MetadataWalk {
+    Walk walk;
+    const MatcherSets *sets;
+    Str metric; /* empty = all */
+    Labels target;
+    uint64_t limit, given;
+} MetadataWalk;
+
+static int add_target_metric(void *arg, Str metric, const Metadata *m) {
+    MetadataWalk *k = arg;
+    JsonWriter *w = k->walk.w;
+    if (k->metric.n && !str_eq(k->metric, metric)) {
+        return 0;
+    }
+    if (k->limit && k->given == k->limit) {
+        return 1;
+    }
+    k->given++;
+    json_begin_object(w);
+    add_labels(w, "target", k->target);
+    if (!k->metric.n) {
+        add_text(w, "metric", metric);
+    }
+    add_metadata(w, m);
+    json_end_object(w);
+    return reply_room(k->walk.r) ? 0 : -ECANCELED;
+}
+
+static int add_target_metadata(void *arg, const TargetView *t) {
+    MetadataWalk *k = arg;
+    if (k->sets->n && !matchers_match(k->sets->sets[0].v, k->sets->sets[0].n, t->labels)) {
+        return 0;
+    }
+    k->target = t->labels;
+    return scrape_manager_metadata(t->target, add_target_metric, k);
+}
+
+static void reply_targets_metadata(HttpExchange *x, Api *api, const MatcherSets *sets,
+                                   uint64_t limit) {
     Reply r;
     reply_begin(&r, x);
     JsonWriter w = JSON_WRITER(&r.b);
+    MetadataWalk walk = {.walk = {.r = &r, .w = &w}, .sets = sets, .limit = limit,
+                         .metric = http_param(x, "metric")};
     json_begin_array(&w);
-    for (size_t i = 0; i < n && (!limit || given < limit) && reply_room(&r); i++) {
-        if (sets->n && !matchers_match(sets->sets[0].v, sets->sets[0].n, v[i].target)) {
-            continue;
-        }
-        given++;
-        json_begin_object(&w);
-        add_labels(&w, "target", v[i].target);
-        if (!metric.n) {
-            add_text(&w, "metric", v[i].metric);
-        }
-        add_metadata(&w, &v[i].metadata);
-        json_end_object(&w);
-    }
+    scrape_manager_each_active(api->scrape, STR_NULL, add_target_metadata, &walk);
     json_end_array(&w);
-    if (given == 0) {
+    if (walk.given == 0) {
         buf_deinit(&r.b);
         reply_error(x, API_NOT_FOUND, "specified metadata not found");
     } else {
@@ -175,69 +222,91 @@ void api_targets_metadata(HttpExchange *x, void *arg) {
     }
 }
 
-/* The distinct metadata of one metric, over all targets. */
+/* /metadata: the distinct metadata of each metric over all targets. */
 typedef struct MetricEntry {
     Str name;
     VEC(Metadata) v;
 } MetricEntry;
 
+typedef struct Merge {
+    Arena arena;
+    StrMap by_name;
+    VEC(MetricEntry *) order;
+    Str metric;
+    uint64_t limit_per_metric;
+} Merge;
+
 static bool metadata_eq(const Metadata *a, const Metadata *b) {
     return a->type == b->type && str_eq(a->unit, b->unit) && str_eq(a->help, b->help);
 }
 
-static void entry_add(MetricEntry *e, const Metadata *m, uint64_t limit) {
+static MetricEntry *merge_entry(Merge *m, Str metric) {
+    MetricEntry *e = str_map_get(&m->by_name, metric);
+    if (!e) {
+        e = ARENA_NEW(&m->arena, MetricEntry);
+        e->name = arena_str(&m->arena, metric);
+        *str_map_put(&m->by_name, e->name, NULL) = e;
+        vec_push(&m->order, e);
+    }
+    return e;
+}
+
+static int merge_metric(void *arg, Str metric, const Metadata *meta) {
+    Merge *m = arg;
+    if (m->metric.n && !str_eq(m->metric, metric)) {
+        return 0;
+    }
+    MetricEntry *e = merge_entry(m, metric);
     for (size_t i = 0; i < e->v.n; i++) {
-        if (metadata_eq(&e->v.v[i], m)) {
-            return;
+        if (metadata_eq(&e->v.v[i], meta)) {
+            return 0;
         }
     }
-    if (!limit || e->v.n < limit) {
-        vec_push(&e->v, *m);
+    if (!m->limit_per_metric || e->v.n < m->limit_per_metric) {
+        Metadata copy = {meta->type, arena_str(&m->arena, meta->unit),
+                         arena_str(&m->arena, meta->help)};
+        vec_push(&e->v, copy);
     }
+    return 0;
+}
+
+static int merge_target(void *arg, const TargetView *t) {
+    return scrape_manager_metadata(t->target, merge_metric, arg);
+}
+
+static void merge_deinit(Merge *m) {
+    for (size_t i = 0; i < m->order.n; i++) {
+        vec_free(&m->order.v[i]->v);
+    }
+    vec_free(&m->order);
+    str_map_deinit(&m->by_name);
+    arena_deinit(&m->arena);
 }
 
 void api_metadata(HttpExchange *x, void *arg) {
     Api *api = arg;
-    Str metric = http_param(x, "metric");
-    uint64_t limit, limit_per_metric;
-    if (!param_limit(x, "limit", &limit) || !param_limit(x, "limit_per_metric", &limit_per_metric)) {
+    Merge m = {.metric = http_param(x, "metric")};
+    uint64_t limit;
+    if (!param_limit(x, "limit", &limit) ||
+        !param_limit(x, "limit_per_metric", &m.limit_per_metric)) {
         return;
     }
-    CLEANUP(arena_deinit) Arena arena = ARENA_INIT(0);
-    TargetMetadata *v;
-    size_t n = scrape_manager_metadata(api->scrape, metric.n ? metric : STR_NULL, &arena, &v);
-    StrMap by_name = {0};
-    VEC(MetricEntry *) order = {0};
-    for (size_t i = 0; i < n; i++) {
-        bool fresh;
-        void **at = str_map_put(&by_name, v[i].metric, &fresh);
-        if (fresh) {
-            MetricEntry *e = ARENA_NEW(&arena, MetricEntry);
-            e->name = v[i].metric;
-            *at = e;
-            vec_push(&order, e);
-        }
-        entry_add(*at, &v[i].metadata, limit_per_metric);
-    }
+    scrape_manager_each_active(api->scrape, STR_NULL, merge_target, &m);
     Reply r;
     reply_begin(&r, x);
     JsonWriter w = JSON_WRITER(&r.b);
     json_begin_object(&w);
-    for (size_t i = 0; i < order.n && (!limit || i < limit) && reply_room(&r); i++) {
-        json_label_key(&w, order.v[i]->name);
+    for (size_t i = 0; i < m.order.n && (!limit || i < limit) && reply_room(&r); i++) {
+        json_label_key(&w, m.order.v[i]->name);
         json_begin_array(&w);
-        for (size_t k = 0; k < order.v[i]->v.n; k++) {
+        for (size_t k = 0; k < m.order.v[i]->v.n; k++) {
             json_begin_object(&w);
-            add_metadata(&w, &order.v[i]->v.v[k]);
+            add_metadata(&w, &m.order.v[i]->v.v[k]);
             json_end_object(&w);
         }
         json_end_array(&w);
     }
     json_end_object(&w);
     reply_end(&r, NULL, 0, NULL, 0);
-    for (size_t i = 0; i < order.n; i++) {
-        vec_free(&order.v[i]->v);
-    }
-    vec_free(&order);
-    str_map_deinit(&by_name);
+    merge_deinit(&m);
 }

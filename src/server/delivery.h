@@ -6,7 +6,7 @@
 
 #include "api/api.h"
 #include "config/config.h"
-#include "rules/dispatch_config.h"
+#include "rules/am_config.h"
 
 typedef struct Delivery Delivery;
 
@@ -21,7 +21,7 @@ Delivery *delivery_new(const DeliveryOptions *o);
 /* Opens the state that survives restarts, in the database's folder. */
 int delivery_start(Delivery *d, Str data_dir, Problem *problem);
 /* The configurations must live until the next apply (dispatch may be NULL). */
-void delivery_apply(Delivery *d, Config *config, DispatchConfig *dispatch);
+void delivery_apply(Delivery *d, Config *config, AmConfig *dispatch);
 /* Where rules send; any thread may call it. */
 AlertSink delivery_sink(Delivery *d);
 /* Addresses for /api/v1/alertmanagers. */

@@ -31,7 +31,7 @@ int loaded_read(const PromqlEngine *engine, Loaded *ret, Problem *problem) {
         r = read_rules(engine, &l, problem);
     }
     if (r == 0 && dispatch.n) {
-        r = dispatch_config_load(dispatch.p, &l.dispatch, problem);
+        r = am_config_load(dispatch.p, &l.dispatch, problem);
     }
     if (r < 0) {
         loaded_release(&l);
@@ -47,7 +47,7 @@ void loaded_release(Loaded *l) {
     }
     mem_free(l->rules);
     config_unref(l->config);
-    dispatch_config_unref(l->dispatch);
+    am_config_free(l->dispatch);
     *l = (Loaded){0};
 }
 

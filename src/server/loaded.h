@@ -5,14 +5,14 @@
 #pragma once
 
 #include "config/config.h"
-#include "rules/dispatch_config.h"
+#include "rules/am_config.h"
 #include "rules/rule_file.h"
 
 typedef struct Loaded {
     Config *config;
     RuleFile **rules;
     size_t n_rules;
-    DispatchConfig *dispatch; /* NULL without --alertmanager.config.file */
+    AmConfig *dispatch; /* NULL without --alertmanager.config.file */
 } Loaded;
 
 /* 0, or -EINVAL and the first Problem: nothing is kept then. Any thread. */

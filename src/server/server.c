@@ -13,8 +13,10 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/version.h"
 #include "model/duration.h"
 #include "server/delivery.h"
 #include "server/feature_flags.h"
@@ -42,6 +44,7 @@ struct Server {
     ScrapeManager *scrape;
     RuleManager *rules;
     Delivery *delivery;
+    RemoteReceiver *receiver;
     Loaded loaded;
     Api api;
     VEC(ApiFlag) flags;
@@ -130,10 +133,16 @@ static void apply_retention(Server *s) {
 
 /* ---- applying a configuration ------------------------------------------------------------------------------ */
 
+/* What tells this server from its replicas: they scrape the same targets at other moments. */
+static uint64_t offset_seed(const Config *c) {
+    char host[HOST_NAME_MAX + 1] = "";
+    gethostname(host, sizeof(host) - 1);
+    return hash_str(str_of(host)) ^ labels_hash(c->root.global.external_labels);
+}
+
 static void apply_scraping(Server *s) {
     const Config *c = s->loaded.config;
-    scrape_manager_apply(s->scrape, c->scrape, c->n_scrape, c->root.global.external_labels,
-                         s->loaded.config);
+    scrape_manager_apply(s->scrape, c->scrape, c->n_scrape, s->loaded.config, offset_seed(c));
     DiscoverySet *sets = NEW_ARRAY(DiscoverySet, c->n_scrape);
     for (size_t i = 0; i < c->n_scrape; i++) {
         sets[i] = (DiscoverySet){.name = c->scrape[i]->job_name,
@@ -302,11 +311,6 @@ static void delivery_stopped(void *arg) {
     http_server_stop(s->http, STOP_PATIENCE_MS, http_stopped, s);
 }
 
-static void scrape_stopped(void *arg) {
-    Server *s = arg;
-    delivery_stop(s->delivery, delivery_stopped, s);
-}
-
 static void stop(void *arg) {
     Server *s = arg;
     if (s->stopping) {
@@ -325,10 +329,9 @@ static void stop(void *arg) {
         s->discovery = NULL;
     }
     if (s->scrape) {
-        scrape_manager_stop(s->scrape, scrape_stopped, s);
-    } else {
-        delivery_stopped(s);
+        scrape_manager_stop(s->scrape);
     }
+    delivery_stop(s->delivery, delivery_stopped, s);
 }
 
 static void on_terminate(void *arg) { stop(arg); }
@@ -388,13 +391,13 @@ static void setup_api(Server *s) {
     fill_flags(s);
     s->api = (Api){.loop = s->loop,
                    .queries = s->queries,
+                   .ingest = s->ingest,
                    .engine = s->engine,
                    .lookback_ms = flag_int("query.lookback-delta"),
                    .flags = s->flags.v,
                    .n_flags = s->flags.n,
                    .lifecycle = flag_bool("web.enable-lifecycle"),
                    .admin = flag_bool("web.enable-admin-api"),
-                   .remote_write = flag_bool("web.enable-remote-write-receiver"),
                    .page_title = flag_str("web.page-title"),
                    .hooks = &api_hooks,
                    .server = s};
@@ -417,27 +420,24 @@ static void open_database(void *arg) {
     s->open_result = tsdb_open(&o, &s->tsdb, &s->open_problem);
 }
 
-static void on_scrape_groups(void *arg, Str set, TargetGroup *const *groups, size_t n) {
-    Server *s = arg;
-    scrape_manager_targets(s->scrape, set, groups, n);
-}
-
 static void start_parts(Server *s) {
     Storage *storage = tsdb_storage(s->tsdb);
     s->scrape = scrape_manager_new(&(ScrapeManagerOptions){
         .loop = s->loop,
         .client = s->client,
-        .ingest = s->ingest,
+        .pool = s->ingest,
         .storage = storage,
-        .extra_metrics = feature_on(FEATURE_EXTRA_SCRAPE_METRICS),
+        .call = http_call,
+        .cancel = http_call_cancel,
+        .user_agent = STR(VERSION_USER_AGENT),
         .owner_ref = config_ref_owner,
         .owner_unref = config_unref_owner,
     });
     s->discovery = discovery_new(&(DiscoveryOptions){.loop = s->loop,
                                                      .pool = s->background,
                                                      .name = "scrape",
-                                                     .on_groups = on_scrape_groups,
-                                                     .arg = s,
+                                                     .on_groups = scrape_manager_on_groups,
+                                                     .arg = s->scrape,
                                                      .owner_ref = config_ref_owner,
                                                      .owner_unref = config_unref_owner});
     s->rules = rule_manager_new(&(RuleManagerOptions){
@@ -455,6 +455,10 @@ static void start_parts(Server *s) {
     s->api.storage = storage;
     s->api.scrape = s->scrape;
     s->api.rules = s->rules;
+    if (flag_bool("web.enable-remote-write-receiver")) {
+        s->receiver = remote_receiver_new(storage);
+        s->api.receiver = s->receiver;
+    }
 }
 
 static void fail_start(Server *s, const char *msg, const Problem *p) {
@@ -637,6 +641,7 @@ void server_free(Server *s) {
     work_pool_free(s->background);
     rule_manager_free(s->rules);
     scrape_manager_free(s->scrape);
+    remote_receiver_free(s->receiver);
     delivery_free(s->delivery);
     http_server_free(s->http);
     http_client_free(s->client);
