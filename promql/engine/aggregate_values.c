@@ -4,10 +4,6 @@
  */
 #include "promql/engine/aggregate.h"
 
-#include <stdlib.h>
-
-#include "base/numtext.h"
-
 typedef struct Seen {
     uint32_t result, step;
 } Seen;

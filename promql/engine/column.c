@@ -46,7 +46,7 @@ Column *column_copy(Scope *s, const Column *from) {
             continue;
         if (from->h[i] != last) {
             last = from->h[i];
-            last_copy = histogram_copy(s, last);
+            last_copy = scope_histogram(s, last);
             if (!last_copy)
                 return NULL;
         }
@@ -103,7 +103,7 @@ static const void *dup_array(Scope *s, const void *p, size_t n, size_t size, boo
     return memcpy(to, p, n * size);
 }
 
-FloatHistogram *histogram_copy(Scope *s, const FloatHistogram *h) {
+FloatHistogram *scope_histogram(Scope *s, const FloatHistogram *h) {
     FloatHistogram *c = SCOPE_NEW(s, FloatHistogram);
     if (!c)
         return NULL;
@@ -129,7 +129,7 @@ static const double *undelta(Scope *s, const int64_t *deltas, uint32_t n) {
     return v;
 }
 
-FloatHistogram *histogram_to_float(Scope *s, const Histogram *h) {
+FloatHistogram *scope_histogram_float(Scope *s, const Histogram *h) {
     FloatHistogram *c = SCOPE_NEW(s, FloatHistogram);
     if (!c)
         return NULL;
@@ -166,9 +166,7 @@ static int collect(Sink *sink, Column *c) {
     return 0;
 }
 
-void collector_init(Collector *c, Scope *s) {
-    *c = (Collector){.sink = {collect}, .scope = s};
-}
+void collector_init(Collector *c, Scope *s) { *c = (Collector){.sink = {collect}, .scope = s}; }
 void collector_deinit(Collector *c) { vec_free(&c->columns); }
 
 void dup_check_init(DupCheck *d, Scope *s) { *d = (DupCheck){.scope = s, .key = BUF_INIT(0)}; }

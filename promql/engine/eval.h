@@ -8,9 +8,11 @@
 #pragma once
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "base/numtext.h"
 #include "base/vec.h"
 #include "promql/engine/annotations.h"
 #include "promql/parser/ast.h"
@@ -22,9 +24,7 @@ typedef struct Grid {
     int64_t start, step;
     size_t n;
 } Grid;
-static inline int64_t grid_time(const Grid *g, size_t i) {
-    return g->start + (int64_t)i * g->step;
-}
+static inline int64_t grid_time(const Grid *g, size_t i) { return g->start + (int64_t)i * g->step; }
 
 /* ---- memory and limits */
 
@@ -47,6 +47,9 @@ Str scope_str(Scope *s, Str text);
 int eval_fail(Eval *ev, PromqlOutcome outcome, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Cancelled or out of time? Cheap enough for once a series. */
 int eval_check(Eval *ev);
+/* Counts work done on the way to the next eval_check(), for loops whose length a query chooses. */
+#define TICK_WORK (UINT64_C(1) << 20)
+int eval_tick(Eval *ev, uint64_t work);
 /* Counts samples held in memory; released by setting ev->samples_current back. */
 int eval_samples_add(Eval *ev, uint64_t n);
 
@@ -87,8 +90,8 @@ void column_drop_histograms(Column *c);
 /* In units of samples: floats count 1, histograms by size. */
 uint64_t column_weight(const Column *c);
 uint64_t histogram_weight(const FloatHistogram *h);
-FloatHistogram *histogram_copy(Scope *s, const FloatHistogram *h);
-FloatHistogram *histogram_to_float(Scope *s, const Histogram *h);
+FloatHistogram *scope_histogram(Scope *s, const FloatHistogram *h);
+FloatHistogram *scope_histogram_float(Scope *s, const Histogram *h);
 
 /* Keeps copies of what comes. */
 typedef struct Collector {
@@ -188,13 +191,15 @@ struct Eval {
     VEC(struct SelectorUse {
         const Node *node;
         Selection *selection;
-    }) uses;
+    })
+    uses;
 
     int64_t info_mint, info_maxt; /* what info() will read */
 
     PromqlOutcome outcome;
     char *error;
     int depth;
+    uint64_t work; /* since the last check */
 };
 
 int eval_vector(Eval *ev, const Node *n, const Grid *g, Sink *out);

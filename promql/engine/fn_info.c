@@ -292,7 +292,7 @@ static int enrich(Info *k, const Column *c) {
             part->v[i] = c->v[i];
             rest->kind[i] = CELL_NONE;
         }
-        bool drop;
+        bool drop = false;
         if (part_labels(k, c->labels, winners, &part->labels, &drop) < 0 ||
             (!drop && push_part(k, part) < 0))
             return -EINVAL;

@@ -1,8 +1,6 @@
 /* Vectors and scalars into each other, what is absent, order. */
 #include "promql/engine/call.h"
 
-#include <stdlib.h>
-
 /* ---- scalars */
 
 typedef struct ScalarSink {
@@ -199,7 +197,7 @@ static int digits_cmp(Str a, Str b) {
 }
 
 /* Runs of digits by their number, the rest by bytes: node2 before node10. */
-int natural_cmp(Str a, Str b) {
+static int natural_cmp(Str a, Str b) {
     while (a.n && b.n) {
         Str x = str_upto(a, chunk_length(a)), y = str_upto(b, chunk_length(b));
         int r = is_digit(x.p[0]) && is_digit(y.p[0]) ? digits_cmp(x, y) : str_cmp(x, y);

@@ -1,6 +1,7 @@
 /* An answer against the expected series. */
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "base/numtext.h"
 #include "promql/testscript/script.h"
@@ -118,6 +119,12 @@ static char *about_labels(const char *what, Labels l) {
     return mem_printf("%s %.*s", what, SA(buf_str(&b)));
 }
 
+static char *lacks(Labels l, int64_t t) {
+    char what[80];
+    snprintf(what, sizeof(what), "no point of the expected kind at %.3f in", (double)t / 1000);
+    return about_labels(what, l);
+}
+
 /* ---- comparing ---- */
 
 static bool value_matches(const SeriesValue *want, const FloatHistogram *h, double v) {
@@ -175,7 +182,7 @@ static char *compare_points(const EvalCommand *c, const PromqlSeries *s, const S
         else if (!v->histogram && f < s->n_floats && s->float_t[f] == t)
             got = s->floats[f++], present = true;
         if (!present)
-            return mem_printf("no point of the expected kind at %.3f", (double)t / 1000);
+            return lacks(s->labels, t);
         if (!value_matches(v, got_h, got))
             return differs(s->labels, t, v, got_h, got);
     }
@@ -196,11 +203,8 @@ static char *compare_matrix(const EvalCommand *c, const PromqlResult *r) {
         if (!e)
             return about_labels("unexpected", r->series[i].labels);
         char *failure = compare_points(c, &r->series[i], &e->desc);
-        if (failure) {
-            char *longer = about_labels(failure, r->series[i].labels);
-            mem_free(failure);
-            return longer;
-        }
+        if (failure)
+            return failure;
     }
     return find_missing(c, r);
 }

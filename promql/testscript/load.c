@@ -87,6 +87,15 @@ typedef struct Classic {
 
 typedef VEC(Classic) ClassicVec;
 
+/* The same bound may be written in several ways; the first one counts. */
+static void add_bucket(Classic *c, double le, double count) {
+    for (size_t i = 0; i < c->buckets.n; i++) {
+        if (c->buckets.v[i].le == le)
+            return;
+    }
+    vec_push(&c->buckets, (ClassicBucket){le, count});
+}
+
 static Classic *classic_at(ClassicVec *all, Labels l, int64_t t) {
     for (size_t i = 0; i < all->n; i++) {
         if (all->v[i].t == t && labels_eq(all->v[i].labels, l))
@@ -121,7 +130,7 @@ static void collect_classic(Load *load, const LoadedSeries *series, ClassicVec *
             continue;
         Classic *c = classic_at(all, base, (int64_t)i * load->step_ms);
         if (bucket)
-            vec_push(&c->buckets, (ClassicBucket){le, v->value});
+            add_bucket(c, le, v->value);
         else if (suffix.p[1] == 'c')
             c->has_count = true, c->count = v->value;
         else

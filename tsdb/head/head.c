@@ -2,6 +2,9 @@
 
 #include <sys/mman.h>
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 

@@ -97,6 +97,8 @@ int head_replay_end(HeadReplay *r);
 /* The samples in [mint, maxt) as a block; BLOCK_EMPTY when there are none. */
 int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
                      const atomic_bool *cancel, char ret_id[27]);
+/* Of the oldest sample that is not in a block; walks all series. INT64_MAX when there is none. */
+int64_t head_oldest_time(Head *h);
 /* From now on samples before mint are refused; returns when none is on its way. */
 void head_raise_min_valid(Head *h, int64_t mint);
 /* Samples before mint are no longer the head's: they are in a block that queriers opened from now

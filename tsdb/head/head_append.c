@@ -2,6 +2,9 @@
  * A sample's way into a series: head_sample_add(), used by commits and by replay; and the appender,
  * which collects samples, journals them and then applies them.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head.h"

@@ -1,10 +1,37 @@
 /* What leaves the head: samples that are in blocks, series that have no more, memory after them. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head.h"
 
 #define CHECKPOINT_PART_BYTES (1u << 20)
+
+static int64_t series_oldest(Head *h, HeadSeries *s, int64_t mint) {
+    ChunkLogEntry e;
+    spin_lock(&s->lock);
+    int64_t oldest = s->open.n > 0 && s->open.t >= mint ? MAX(s->open.min_time, mint) : INT64_MAX;
+    ChunkLogRef ref = s->full;
+    spin_unlock(&s->lock);
+    for (; chunk_log_entry(h->chunks, ref, &e) && e.max_time >= mint; ref = e.previous) {
+        oldest = MIN(oldest, MAX(e.min_time, mint));
+    }
+    return oldest;
+}
+
+int64_t head_oldest_time(Head *h) {
+    int64_t oldest = INT64_MAX, mint = atomic_load(&h->truncated_at);
+    uint32_t n = atomic_load(&h->next_slot);
+    for (uint32_t i = 0; i < n; i++) {
+        HeadSeries *s = atomic_load(&h->slabs[i / SLAB_SERIES]) ? head_series(h, i) : NULL;
+        if (s) {
+            oldest = MIN(oldest, series_oldest(h, s, mint));
+        }
+    }
+    return oldest;
+}
 
 void head_raise_min_valid(Head *h, int64_t mint) {
     pthread_rwlock_wrlock(&h->commit_lock);
