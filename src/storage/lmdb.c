@@ -10,7 +10,11 @@
 
 #define TABLES_DEFAULT 16
 #define DURABLE_BYTES_DEFAULT ((size_t)1 << 30)
+#ifdef __SANITIZE_THREAD__ /* which leaves a program less room for mappings */
+#define BUILD_BYTES_DEFAULT ((size_t)1 << 34)
+#else
 #define BUILD_BYTES_DEFAULT ((size_t)1 << 40)
+#endif
 
 struct LmdbEnv {
     MDB_env *env;

@@ -34,6 +34,16 @@ static TsdbOptions options(void) {
 
 static double value_at(int series, int64_t t) { return (double)t / 3 + series; }
 
+/* From "s12". */
+static int number_of(Labels l) {
+    Str s = labels_get(l, STR("series"));
+    int n = 0;
+    for (size_t i = 1; i < s.n; i++) {
+        n = n * 10 + (s.p[i] - '0');
+    }
+    return n;
+}
+
 static int append_step(Tsdb *db, int64_t t) {
     Appender *a;
     int r = storage_appender(tsdb_storage(db), &a);
@@ -54,7 +64,7 @@ static int append_step(Tsdb *db, int64_t t) {
 /* What the querier gives of one series: no wrong value, every acknowledged one. */
 static bool check_series(const Series *s, SampleIter *it) {
     SampleRun run;
-    int number = atoi(labels_get(s->labels, STR("series")).p + 1);
+    int number = number_of(s->labels);
     bool seen[STEPS] = {false};
     int r;
     while ((r = sample_iter_next(it, &run)) > 0) {

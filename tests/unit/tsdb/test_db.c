@@ -38,6 +38,16 @@ static Tsdb *open_db(void) {
 
 static double value_at(int series, int64_t t) { return (double)(t / 1000 % 977) + series * 0.25; }
 
+/* From "s12". */
+static int number_of(Labels l) {
+    Str s = labels_get(l, STR("series"));
+    int n = 0;
+    for (size_t i = 1; i < s.n; i++) {
+        n = n * 10 + (s.p[i] - '0');
+    }
+    return n;
+}
+
 static int append_step(Tsdb *db, int n_series, int64_t t) {
     Appender *a;
     CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
@@ -68,7 +78,7 @@ static void check_all(Tsdb *db, int n_series, int64_t from, int64_t to) {
     SelectHints hints = {.mint = TIME_MIN_MS, .maxt = TIME_MAX_MS, .sorted = true};
     CHECK_INT(querier_select(q, &m, 1, &hints, NULL, &set), 0);
     while (series_set_next(set, &s) > 0) {
-        int number = atoi(labels_get(s.labels, STR("series")).p + 1);
+        int number = number_of(s.labels);
         int64_t t = from;
         SampleIter *it = series_set_iter(set, &s, NULL);
         while (sample_iter_next(it, &run) > 0) {
@@ -253,7 +263,7 @@ static void *query_load(void *arg) {
         CHECK_INT(storage_querier(tsdb_storage(l->db), TIME_MIN_MS, TIME_MAX_MS, &q), 0);
         CHECK_INT(querier_select(q, &m, 1, NULL, NULL, &set), 0);
         while (series_set_next(set, &s) > 0) {
-            int number = atoi(labels_get(s.labels, STR("series")).p + 1);
+            int number = number_of(s.labels);
             it = series_set_iter(set, &s, it);
             while (sample_iter_next(it, &run) > 0) {
                 for (uint32_t i = 0; i < run.n; i++) {
