@@ -33,7 +33,8 @@ static void decode(uint8_t type, Str payload) {
     }
 }
 
-/* First as a segment; then, since checksums stop nearly all changes, as the payload of each kind. */
+/* First as a segment; then, since checksums stop nearly all changes, as the payload of each kind.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     JournalReader r;
     SegmentHeader h;

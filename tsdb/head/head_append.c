@@ -133,8 +133,8 @@ void head_cursor_end(Head *h, HeadCursor *c) {
         head_raise(&h->max_time, c->max);
     }
     atomic_fetch_add(&h->samples, c->added);
-    metric_add(h->metrics->appended, (double)c->added);
-    if (c->refused) {
+    if (h->journal) { /* replay is no appending */
+        metric_add(h->metrics->appended, (double)c->added);
         metric_add(h->metrics->out_of_order, (double)c->refused);
     }
     *c = (HeadCursor){0};
