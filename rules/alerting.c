@@ -118,7 +118,7 @@ static bool take_element(Rule *r, EvalContext *cx, const PromqlSeries *s) {
     Labels l = alert_labels(r, cx, s->labels, &data);
     Labels annotations = alert_annotations(r, cx, &data);
     Str key;
-    char *owned = labels_key(l, &key);
+    char *owned = rule_labels_key(l, &key);
     Alert *a = str_map_get(&r->alerts, key);
     if (a && a->in_result) {
         mem_free(owned);
@@ -217,7 +217,7 @@ static size_t step_all(Rule *r, EvalContext *cx, RuleSamples *out) {
     }
     for (size_t i = 0; i < gone.n; i++) {
         Str key;
-        char *owned = labels_key(gone.v[i]->info.labels, &key);
+        char *owned = rule_labels_key(gone.v[i]->info.labels, &key);
         (void)str_map_del(&r->alerts, key);
         mem_free(owned);
         alert_free(gone.v[i]);
@@ -300,7 +300,7 @@ static int restore_from(Rule *r, const EvalContext *cx, SeriesSet *set, int64_t 
         labels_builder_reset(&b, series.labels);
         labels_builder_del(&b, LABEL_NAME);
         Str key;
-        char *owned = labels_key(labels_builder_view(&b), &key);
+        char *owned = rule_labels_key(labels_builder_view(&b), &key);
         Alert *a = str_map_get(&r->alerts, key);
         int64_t t = 0;
         double v = 0;

@@ -37,8 +37,8 @@ static void metrics_init(GroupMetrics *m, const RuleFile *f, const RuleGroupDef 
                                "group evaluation.",
                                l);
     m->rules = metric_gauge("prometheus_rule_group_rules", "The number of rules.", l);
-    m->interval = metric_gauge("prometheus_rule_group_interval_seconds",
-                               "The interval of a rule group.", l);
+    m->interval =
+        metric_gauge("prometheus_rule_group_interval_seconds", "The interval of a rule group.", l);
     m->last_duration = metric_gauge("prometheus_rule_group_last_duration_seconds",
                                     "The duration of the last rule group evaluation.", l);
     m->last_rule_sum = metric_gauge("prometheus_rule_group_last_rule_duration_sum_seconds",
@@ -46,9 +46,9 @@ static void metrics_init(GroupMetrics *m, const RuleFile *f, const RuleGroupDef 
                                     "the group regardless of concurrency. This should be higher "
                                     "than the group duration if rules are evaluated concurrently.",
                                     l);
-    m->last_evaluation = metric_gauge("prometheus_rule_group_last_evaluation_timestamp_seconds",
-                                      "The timestamp of the last rule group evaluation in seconds.",
-                                      l);
+    m->last_evaluation =
+        metric_gauge("prometheus_rule_group_last_evaluation_timestamp_seconds",
+                     "The timestamp of the last rule group evaluation in seconds.", l);
     m->last_samples = metric_gauge("prometheus_rule_group_last_evaluation_samples",
                                    "The number of samples returned during the last rule group "
                                    "evaluation.",
@@ -57,18 +57,18 @@ static void metrics_init(GroupMetrics *m, const RuleFile *f, const RuleGroupDef 
                                        "The duration of the last alert rules alerts restoration "
                                        "using the `ALERTS_FOR_STATE` series.",
                                        l);
-    static const double QUANTILES[] = {0.5, 0.9, 0.99}, GROUP_QUANTILES[] = {0.01, 0.05, 0.5, 0.9,
-                                                                              0.99};
+    static const double QUANTILES[] = {0.5, 0.9, 0.99},
+                        GROUP_QUANTILES[] = {0.01, 0.05, 0.5, 0.9, 0.99};
     m->rule_duration = metric_summary("prometheus_rule_evaluation_duration_seconds",
                                       "The duration for a rule to execute.", NULL, QUANTILES, 3);
-    m->group_duration = metric_summary("prometheus_rule_group_duration_seconds",
-                                       "The duration of rule group evaluations.", NULL,
-                                       GROUP_QUANTILES, 5);
+    m->group_duration =
+        metric_summary("prometheus_rule_group_duration_seconds",
+                       "The duration of rule group evaluations.", NULL, GROUP_QUANTILES, 5);
 }
 
 static void metrics_deinit(GroupMetrics *m) {
-    Metric *own[] = {m->evaluations, m->failures,      m->iterations,      m->missed,
-                     m->rules,       m->interval,      m->last_duration,   m->last_evaluation,
+    Metric *own[] = {m->evaluations,  m->failures,         m->iterations,    m->missed,
+                     m->rules,        m->interval,         m->last_duration, m->last_evaluation,
                      m->last_samples, m->restore_duration, m->last_rule_sum};
     for (size_t i = 0; i < ARRAY_LEN(own); i++) {
         metric_remove(own[i]);
@@ -222,7 +222,7 @@ static int append_one(Writer *w, SeriesRef *ref, Labels l, double v, const Float
 /* The remembered series of the labels, made if new. */
 static RuleSeries *rule_series(Rule *r, Labels l) {
     Str key;
-    char *owned = labels_key(l, &key);
+    char *owned = rule_labels_key(l, &key);
     RuleSeries *s = str_map_get(&r->series, key);
     if (s) {
         mem_free(owned);
@@ -254,7 +254,7 @@ static int write_stale(Writer *w, Rule *r) {
             w->written = before;
         }
         Str key;
-        char *owned = labels_key(s->labels, &key);
+        char *owned = rule_labels_key(s->labels, &key);
         (void)str_map_del(&r->series, key);
         mem_free(owned);
         mem_free((void *)s->labels.v);

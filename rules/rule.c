@@ -11,7 +11,7 @@ const char *rule_health_text(RuleHealth h) {
     return h == RULE_OK ? "ok" : h == RULE_ERR ? "err" : "unknown";
 }
 
-char *labels_key(Labels l, Str *ret_key) {
+char *rule_labels_key(Labels l, Str *ret_key) {
     size_t n = 0;
     for (size_t i = 0; i < l.n; i++) {
         n += l.v[i].name.n + l.v[i].value.n + 2;
@@ -150,7 +150,7 @@ static bool has_duplicates(const RuleSamples *s) {
     bool found = false;
     for (size_t i = 0; i < s->n && !found; i++) {
         Str key;
-        vec_push(&keys, labels_key(s->v[i].labels, &key));
+        vec_push(&keys, rule_labels_key(s->v[i].labels, &key));
         bool fresh;
         *str_map_put(&seen, key, &fresh) = keys.v;
         found = !fresh;

@@ -83,6 +83,6 @@ int alerting_eval(Rule *r, EvalContext *cx, const PromqlResult *res, RuleSamples
                   Str *ret_error);
 
 /* A label set as bytes, equal when and only when the sets are; caller frees. */
-char *labels_key(Labels l, Str *ret_key);
+char *rule_labels_key(Labels l, Str *ret_key);
 /* One heap block; caller frees l.v. */
 Labels labels_dup(Labels l);

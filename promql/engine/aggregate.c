@@ -41,15 +41,14 @@ int grouping_labels(Grouping *g, Labels l, Labels *ret) {
 }
 
 void annotate_ignored_in(Eval *ev, const Node *at, AggregateOp op) {
-    annotate(ev, ANNOTATION_INFO, at, "ignored histogram in %s aggregation",
-             aggregate_op_text(op));
+    annotate(ev, ANNOTATION_INFO, at, "ignored histogram in %s aggregation", aggregate_op_text(op));
 }
 
 /* Running values of one group, an array over steps each; which are used depends on the operator. */
 typedef struct Group {
     Labels labels;
     bool drop_name;
-    uint8_t *kind;  /* kinds met, or'ed */
+    uint8_t *kind;    /* kinds met, or'ed */
     uint8_t *running; /* avg: the sum would have overflown, mean is running */
     double *value, *c, *count;
     VEC(Column *) columns; /* quantile */
@@ -276,6 +275,8 @@ static int push_group(Fold *f, Group *g, Column *out, const double *param, Sink 
         out->kind[i] = g->kind[i] ? CELL_FLOAT : CELL_NONE;
         if (!g->kind[i])
             continue;
+        if (eval_tick(f->ev, g->columns.n) < 0)
+            return -EINVAL;
         if (g->kind[i] & CELL_HISTOGRAM && judge_histograms(f, out, g, i) < 0)
             return -EINVAL;
         out->v[i] = result_at(f, g, i, param);

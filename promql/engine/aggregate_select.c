@@ -5,7 +5,6 @@
  */
 #include "promql/engine/aggregate.h"
 
-
 typedef struct Candidate {
     double v;
     uint32_t series;
@@ -130,13 +129,15 @@ static int top_cmp(const void *a, const void *b) {
     const Candidate *x = a, *y = b;
     if (isnan(x->v) || isnan(y->v))
         return isnan(x->v) - isnan(y->v);
-    return x->v != y->v ? (x->v < y->v ? 1 : -1) : (x->series > y->series) - (x->series < y->series);
+    return x->v != y->v ? (x->v < y->v ? 1 : -1)
+                        : (x->series > y->series) - (x->series < y->series);
 }
 static int bottom_cmp(const void *a, const void *b) {
     const Candidate *x = a, *y = b;
     if (isnan(x->v) || isnan(y->v))
         return isnan(x->v) - isnan(y->v);
-    return x->v != y->v ? (x->v < y->v ? -1 : 1) : (x->series > y->series) - (x->series < y->series);
+    return x->v != y->v ? (x->v < y->v ? -1 : 1)
+                        : (x->series > y->series) - (x->series < y->series);
 }
 
 static int push_sorted(Select *s, Column *c, Sink *out) {
@@ -320,11 +321,8 @@ static int check_ratio(Eval *ev, const Node *n, const double *p, size_t steps) {
 
 int eval_limit(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     bool ratio = n->aggregate.op == AGG_LIMIT_RATIO;
-    Limit l = {.sink = {ratio ? ratio_push : limitk_push},
-               .ev = ev,
-               .node = n,
-               .n = g->n,
-               .next = out};
+    Limit l = {
+        .sink = {ratio ? ratio_push : limitk_push}, .ev = ev, .node = n, .n = g->n, .next = out};
     scope_init(&l.scope, ev);
     grouping_init(&l.grouping, ev, n, &l.scope);
     l.param = eval_scalar_column(ev, &l.scope, n->aggregate.param, g);

@@ -4,8 +4,6 @@
  */
 #include "promql/engine/aggregate.h"
 
-
-
 typedef struct Seen {
     uint32_t result, step;
 } Seen;

@@ -51,9 +51,7 @@ void annotations_add_fix(Annotations *a, uint32_t pos, Str text, const Monotonic
     f->count += fix->count;
 }
 
-static void add_whole_seconds(Buf *b, int64_t ms) {
-    time_format_rfc3339(b, ms / 1000 * 1000);
-}
+static void add_whole_seconds(Buf *b, int64_t ms) { time_format_rfc3339(b, ms / 1000 * 1000); }
 
 void annotation_format(const Annotation *a, Str query, Buf *b) {
     buf_add_str(b, a->kind == ANNOTATION_WARNING ? STR("PromQL warning: ") : STR("PromQL info: "));

@@ -30,7 +30,7 @@ static void arithmetic(BinaryOp op, const double *l, const double *r, double *re
     switch (op) {
     case OP_ADD: EACH(x + y);
     case OP_SUB: EACH(x - y);
-    case OP_MUL: EACH(x *y);
+    case OP_MUL: EACH(x * y);
     case OP_DIV: EACH(x / y);
     case OP_MOD: EACH(fmod(x, y));
     case OP_POW: EACH(pow(x, y));
@@ -64,9 +64,8 @@ static int histogram_pair(const BinaryCells *b, uint8_t lk, uint8_t rk) {
     BinaryOp op = b->node->binary.op;
     bool lh = lk == CELL_HISTOGRAM, rh = rk == CELL_HISTOGRAM;
     bool known = lh && rh ? op == OP_ADD || op == OP_SUB || op == OP_EQ || op == OP_NE
-                 : lh     ? op == OP_MUL || op == OP_DIV || op == OP_TRIM_UPPER ||
-                        op == OP_TRIM_LOWER
-                          : op == OP_MUL;
+                 : lh ? op == OP_MUL || op == OP_DIV || op == OP_TRIM_UPPER || op == OP_TRIM_LOWER
+                      : op == OP_MUL;
     const char *text = binary_op_text(op);
     if (known)
         return eval_fail(ev, PROMQL_EXECUTION,
@@ -131,9 +130,8 @@ typedef struct ScalarSide {
 
 static int scalar_side_push(Sink *s, Column *c) {
     ScalarSide *k = (ScalarSide *)s;
-    int r = k->scalar_left
-                ? binary_cells(&k->cells, k->scalar_kind, k->scalar, c->kind, c->v, c)
-                : binary_cells(&k->cells, c->kind, c->v, k->scalar_kind, k->scalar, c);
+    int r = k->scalar_left ? binary_cells(&k->cells, k->scalar_kind, k->scalar, c->kind, c->v, c)
+                           : binary_cells(&k->cells, c->kind, c->v, k->scalar_kind, k->scalar, c);
     c->h = NULL;
     if (r < 0 || !column_count(c))
         return r;
@@ -221,8 +219,8 @@ static int set_push(Sink *s, Column *c) {
 
 static int set_operator(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     BinaryOp op = n->binary.op;
-    SetSide k = {.sink = {set_push}, .ev = ev, .m = n->binary.matching, .n = g->n,
-                 .key = BUF_INIT(0)};
+    SetSide k = {
+        .sink = {set_push}, .ev = ev, .m = n->binary.matching, .n = g->n, .key = BUF_INIT(0)};
     scope_init(&k.scope, ev);
     const Node *first = op == OP_OR ? n->binary.lhs : n->binary.rhs;
     const Node *second = op == OP_OR ? n->binary.rhs : n->binary.lhs;

@@ -166,9 +166,7 @@ static int collect(Sink *sink, Column *c) {
     return 0;
 }
 
-void collector_init(Collector *c, Scope *s) {
-    *c = (Collector){.sink = {collect}, .scope = s};
-}
+void collector_init(Collector *c, Scope *s) { *c = (Collector){.sink = {collect}, .scope = s}; }
 void collector_deinit(Collector *c) { vec_free(&c->columns); }
 
 void dup_check_init(DupCheck *d, Scope *s) { *d = (DupCheck){.scope = s, .key = BUF_INIT(0)}; }

@@ -72,10 +72,8 @@ static const FloatHistogram *answer_histogram(Run *q, const FloatHistogram *h) {
     FloatHistogram *c = arena_dup(a, h, sizeof(*h));
     if (!c)
         return NULL;
-    c->positive_spans =
-        arena_dup(a, h->positive_spans, h->n_positive_spans * sizeof(BucketSpan));
-    c->negative_spans =
-        arena_dup(a, h->negative_spans, h->n_negative_spans * sizeof(BucketSpan));
+    c->positive_spans = arena_dup(a, h->positive_spans, h->n_positive_spans * sizeof(BucketSpan));
+    c->negative_spans = arena_dup(a, h->negative_spans, h->n_negative_spans * sizeof(BucketSpan));
     c->positive = arena_dup(a, h->positive, h->n_positive * sizeof(double));
     c->negative = arena_dup(a, h->negative, h->n_negative * sizeof(double));
     c->custom_values = arena_dup(a, h->custom_values, h->n_custom * sizeof(double));
@@ -144,8 +142,7 @@ typedef struct CleanupSink {
 
 static int cleanup_push(Sink *sink, Column *c) {
     CleanupSink *k = (CleanupSink *)sink;
-    if (c->drop_name &&
-        labels_drop_metadata(&k->run->ev.scope, c->labels, &c->labels) < 0)
+    if (c->drop_name && labels_drop_metadata(&k->run->ev.scope, c->labels, &c->labels) < 0)
         return -EINVAL;
     c->drop_name = false;
     Column *copy = column_copy(k->all.scope, c);
@@ -258,8 +255,8 @@ static int parse_query(Run *q) {
     Problem problem = {0};
     if (promql_parse(q->ev.o, q->request->query, &q->tree, &q->root, &problem) == 0)
         return 0;
-    return problem.line ? eval_fail(&q->ev, PROMQL_BAD_DATA, "%d:%d: parse error: %s",
-                                    problem.line, problem.column, problem.text)
+    return problem.line ? eval_fail(&q->ev, PROMQL_BAD_DATA, "%d:%d: parse error: %s", problem.line,
+                                    problem.column, problem.text)
                         : eval_fail(&q->ev, PROMQL_BAD_DATA, "%s", problem.text);
 }
 
@@ -294,9 +291,8 @@ static void init_times(Run *q, const PromqlEngine *e) {
     ev->end_ms = ev->instant ? r->start_ms : r->end_ms;
     ev->grid = (Grid){r->start_ms, ev->instant ? 1 : r->step_ms, 1};
     if (!ev->instant)
-        ev->grid.n = r->end_ms < r->start_ms
-                         ? 0
-                         : (size_t)((r->end_ms - r->start_ms) / r->step_ms) + 1;
+        ev->grid.n =
+            r->end_ms < r->start_ms ? 0 : (size_t)((r->end_ms - r->start_ms) / r->step_ms) + 1;
     ev->lookback_ms = r->lookback_ms ? r->lookback_ms : e->o.lookback_ms;
     int64_t timeout = e->o.timeout_ms;
     if (r->timeout_ms > 0 && r->timeout_ms < timeout)

@@ -77,9 +77,11 @@ static int repeat_push(Sink *s, Column *c) {
 
 /* Its samples count at every step. */
 static void repeat_stats(Eval *ev, const StatsFrame *inner, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        stats_add(ev, i, inner->total);
-    ev->stats->read += inner->read;
+    StatsFrame *s = ev->stats;
+    s->total += inner->total * n;
+    for (size_t i = 0; s->per_step && i < n; i++)
+        s->per_step[i] += inner->total;
+    s->read += inner->read;
 }
 
 static int eval_invariant(Eval *ev, const Node *n, const Grid *g, Sink *out) {
@@ -236,11 +238,12 @@ static bool may_split(const Node *n) {
     case NODE_PAREN:
     case NODE_STEP_INVARIANT: return may_split(n->paren.expr);
     case NODE_UNARY: return true;
-    case NODE_BINARY: return n->binary.lhs->type != PROMQL_SCALAR || n->binary.rhs->type != PROMQL_SCALAR;
+    case NODE_BINARY:
+        return n->binary.lhs->type != PROMQL_SCALAR || n->binary.rhs->type != PROMQL_SCALAR;
     case NODE_AGGREGATE: {
         AggregateOp op = n->aggregate.op;
-        bool keeps = op == AGG_TOPK || op == AGG_BOTTOMK || op == AGG_LIMITK ||
-                     op == AGG_LIMIT_RATIO;
+        bool keeps =
+            op == AGG_TOPK || op == AGG_BOTTOMK || op == AGG_LIMITK || op == AGG_LIMIT_RATIO;
         return keeps && may_split(n->aggregate.expr);
     }
     case NODE_CALL:

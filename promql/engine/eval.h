@@ -24,9 +24,7 @@ typedef struct Grid {
     int64_t start, step;
     size_t n;
 } Grid;
-static inline int64_t grid_time(const Grid *g, size_t i) {
-    return g->start + (int64_t)i * g->step;
-}
+static inline int64_t grid_time(const Grid *g, size_t i) { return g->start + (int64_t)i * g->step; }
 
 /* ---- memory and limits */
 
@@ -49,6 +47,9 @@ Str scope_str(Scope *s, Str text);
 int eval_fail(Eval *ev, PromqlOutcome outcome, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Cancelled or out of time? Cheap enough for once a series. */
 int eval_check(Eval *ev);
+/* Counts work done on the way to the next eval_check(), for loops whose length a query chooses. */
+#define TICK_WORK (UINT64_C(1) << 20)
+int eval_tick(Eval *ev, uint64_t work);
 /* Counts samples held in memory; released by setting ev->samples_current back. */
 int eval_samples_add(Eval *ev, uint64_t n);
 
@@ -190,13 +191,15 @@ struct Eval {
     VEC(struct SelectorUse {
         const Node *node;
         Selection *selection;
-    }) uses;
+    })
+    uses;
 
     int64_t info_mint, info_maxt; /* what info() will read */
 
     PromqlOutcome outcome;
     char *error;
     int depth;
+    uint64_t work; /* since the last check */
 };
 
 int eval_vector(Eval *ev, const Node *n, const Grid *g, Sink *out);

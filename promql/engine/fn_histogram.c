@@ -4,8 +4,6 @@
  */
 #include "promql/engine/call.h"
 
-
-
 /* Relative differences between buckets that are rounding, not data. */
 #define SMALL_DELTA 1e-12
 
@@ -278,8 +276,7 @@ static void check_phi(Eval *ev, const Node *at, const double *phi, size_t n) {
 int call_histogram_quantile(Eval *ev, const Node *call, const Grid *g, Sink *out) {
     Classics k = {.ev = ev, .arg = call->call.args[1]};
     int r = classics_collect(&k, g);
-    const double *phi =
-        r == 0 ? eval_scalar_column(ev, &k.scope, call->call.args[0], g) : NULL;
+    const double *phi = r == 0 ? eval_scalar_column(ev, &k.scope, call->call.args[0], g) : NULL;
     Column *c = phi ? column_new(&k.scope, g->n) : NULL;
     if (!c)
         r = -EINVAL;
@@ -367,9 +364,8 @@ static void rank_in_bucket(Rank *r, double lower, const Filled *b, double below,
     }
     if (!(lower < r->at && b->bound > r->at))
         return;
-    double rank = isinf(lower)
-                      ? b->count
-                      : below + (b->count - below) * (r->at - lower) / (b->bound - lower);
+    double rank =
+        isinf(lower) ? b->count : below + (b->count - below) * (r->at - lower) / (b->bound - lower);
     *r = (Rank){r->at, rank, true};
 }
 
@@ -460,8 +456,7 @@ int call_histogram_value(Eval *ev, const Node *call, const Grid *g, Sink *out) {
     Scope scope;
     scope_init(&scope, ev);
     ValueSink k = {.sink = {value_push}, .ev = ev, .call = call, .next = out};
-    k.check_dup =
-        !ev->o->delayed_name_removal && !name_is_pinned(ev, call->call.args[0]);
+    k.check_dup = !ev->o->delayed_name_removal && !name_is_pinned(ev, call->call.args[0]);
     dup_check_init(&k.dup, &scope);
     int r = eval_vector(ev, call->call.args[0], g, &k.sink);
     dup_check_deinit(&k.dup);

@@ -105,8 +105,8 @@ int kernel_sum(Eval *ev, const RangeInput *in, Column *out) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
         int r = one_kind(ev, in, i);
-        if (r < 0)
-            return r;
+        if (r < 0 || eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (r)
             range_set(out, i, kahan_sum(v, n));
     }
@@ -144,8 +144,8 @@ int kernel_avg(Eval *ev, const RangeInput *in, Column *out) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
         int r = one_kind(ev, in, i);
-        if (r < 0)
-            return r;
+        if (r < 0 || eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (r)
             range_set(out, i, mean_of(v, n));
     }
@@ -192,6 +192,8 @@ int kernel_min_max(Eval *ev, const RangeInput *in, Column *out) {
 int kernel_ts_of_min_max(Eval *ev, const RangeInput *in, Column *out) {
     bool max = in->id == FN_TS_OF_MAX_OVER_TIME;
     for (size_t i = 0; i < in->grid.n; i++) {
+        if (eval_tick(ev, in->hi[i] - in->lo[i]) < 0)
+            return -EINVAL;
         if (!floats_only(ev, in, i, 1))
             continue;
         uint32_t best = in->lo[i];
@@ -221,6 +223,8 @@ int kernel_variance(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
+        if (eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (!floats_only(ev, in, i, 1))
             continue;
         double var = variance_of(v, n);
@@ -234,6 +238,8 @@ int kernel_quantile(Eval *ev, const RangeInput *in, Column *out) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
         double phi = in->args[0][i];
+        if (eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (!n)
             continue;
         if (isnan(phi) || phi < 0 || phi > 1)
@@ -259,6 +265,8 @@ int kernel_mad(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
+        if (eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (!floats_only(ev, in, i, 1))
             continue;
         memcpy(in->scratch, v, n * sizeof(*v));
@@ -299,6 +307,8 @@ static Line regression(const int64_t *t, const double *v, uint32_t n, int64_t or
 int kernel_deriv(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t lo = in->lo[i], n = in->hi[i] - lo;
+        if (eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (!floats_only(ev, in, i, 2))
             continue;
         Line l = regression(in->float_t + lo, in->float_v + lo, n, in->float_t[lo]);
@@ -310,6 +320,8 @@ int kernel_deriv(Eval *ev, const RangeInput *in, Column *out) {
 int kernel_predict_linear(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t lo = in->lo[i], n = in->hi[i] - lo;
+        if (eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (!floats_only(ev, in, i, 2))
             continue;
         Line l = regression(in->float_t + lo, in->float_v + lo, n, grid_time(&in->grid, i));
@@ -344,6 +356,8 @@ int kernel_smoothing(Eval *ev, const RangeInput *in, Column *out) {
         if (tf <= 0 || tf >= 1)
             return eval_fail(ev, PROMQL_EXECUTION,
                              "invalid trend factor. Expected: 0 < tf < 1, got: %f", tf);
+        if (eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (floats_only(ev, in, i, 2))
             range_set(out, i, smooth(v, n, sf, tf));
     }

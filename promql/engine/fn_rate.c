@@ -112,6 +112,8 @@ int kernel_rate(Eval *ev, const RangeInput *in, Column *out) {
         return -EINVAL;
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t lo = in->lo[i], hi = in->hi[i], nh = range_histograms(in, i);
+        if (eval_tick(ev, w.resets.n ? hi - lo : 1) < 0)
+            return -EINVAL;
         if (nh && hi > lo)
             annotate_mixed(ev, in);
         else if (nh > 1)
@@ -174,6 +176,8 @@ int kernel_extended_rate(Eval *ev, const RangeInput *in, Column *out) {
     bool counter = in->id != FN_DELTA;
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t lo = in->lo[i], n = in->hi[i] - lo, nh = range_histograms(in, i);
+        if (eval_tick(ev, n) < 0)
+            return -EINVAL;
         if (nh && n) {
             annotate_mixed(ev, in);
             continue;

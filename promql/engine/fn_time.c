@@ -14,7 +14,8 @@ static Date date_of_days(int64_t days) {
     int64_t z = days + 719468, era = floor_div(z, 146097), doe = z - era * 146097;
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    Date d = {yoe + era * 400, (int)(mp < 10 ? mp + 3 : mp - 9), (int)(doy - (153 * mp + 2) / 5 + 1)};
+    Date d = {yoe + era * 400, (int)(mp < 10 ? mp + 3 : mp - 9),
+              (int)(doy - (153 * mp + 2) / 5 + 1)};
     d.year += d.month <= 2;
     return d;
 }

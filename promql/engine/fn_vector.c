@@ -1,7 +1,6 @@
 /* Vectors and scalars into each other, what is absent, order. */
 #include "promql/engine/call.h"
 
-
 /* ---- scalars */
 
 typedef struct ScalarSink {

@@ -8,7 +8,8 @@
 
 typedef struct JoinGroup {
     VEC(Column *) ones;
-    uint8_t *matched; /* per step: a column of the many side was here */
+    uint8_t *occupied; /* per step: one of ones has a cell */
+    uint8_t *matched;  /* per step: a column of the many side was here */
     uint64_t id;
 } JoinGroup;
 
@@ -46,7 +47,7 @@ static JoinGroup *group_of(Join *j, Labels l, bool make) {
         return g;
     key = scope_str(&j->scope, key);
     g = key.p ? SCOPE_NEW(&j->scope, JoinGroup) : NULL;
-    if (!g)
+    if (!g || !(g->occupied = SCOPE_ZARRAY(&j->scope, uint8_t, j->n)))
         return NULL;
     g->id = j->list.n;
     bool is_new;
@@ -55,11 +56,12 @@ static JoinGroup *group_of(Join *j, Labels l, bool make) {
     return g;
 }
 
-static void note_conflicts(Join *j, const JoinGroup *g, const Column *c) {
-    for (size_t k = 0; k < g->ones.n; k++)
-        for (size_t i = 0; i < j->n; i++)
-            if (g->ones.v[k]->kind[i] && c->kind[i])
-                j->conflict[i] = j->has_conflict = true;
+static void note_conflicts(Join *j, JoinGroup *g, const Column *c) {
+    for (size_t i = 0; i < j->n; i++) {
+        if (g->occupied[i] && c->kind[i])
+            j->conflict[i] = j->has_conflict = true;
+        g->occupied[i] |= c->kind[i];
+    }
 }
 
 static int one_push(Sink *s, Column *c) {
@@ -92,7 +94,8 @@ static int judge_conflicts(Join *j) {
             continue;
         CLEANUP(buf_deinit) Buf a = BUF_INIT(0), b = BUF_INIT(0), group = BUF_INIT(0);
         Labels match;
-        if (labels_match(&j->ev->scope, c->labels, j->m->labels, j->m->n_labels, j->m->on, &match) < 0)
+        if (labels_match(&j->ev->scope, c->labels, j->m->labels, j->m->n_labels, j->m->on, &match) <
+            0)
             return -EINVAL;
         labels_format(match, &group);
         labels_format(first->labels, &a);
@@ -130,7 +133,8 @@ static int result_labels(Join *j, Labels many, Labels one, Labels *ret) {
         many = (Labels){v, k};
     }
     for (size_t i = 0; i < m->n_include; i++)
-        if (labels_with(&j->ev->scope, many, m->include[i], labels_get(one, m->include[i]), &many) < 0)
+        if (labels_with(&j->ev->scope, many, m->include[i], labels_get(one, m->include[i]), &many) <
+            0)
             return -EINVAL;
     *ret = many;
     return 0;
@@ -169,6 +173,8 @@ static int note_matched(Join *j, JoinGroup *g, const Column *many, const uint8_t
 static int push_pair(Join *j, JoinGroup *g, const Column *many, const Column *one) {
     Column *out = j->out;
     column_clear(out);
+    if (eval_tick(j->ev, j->n + 256) < 0)
+        return -EINVAL;
     const Column *l = j->swapped ? one : many, *r = j->swapped ? many : one;
     if (result_labels(j, many->labels, one->labels, &out->labels) < 0)
         return -EINVAL;
@@ -189,14 +195,11 @@ static int push_pair(Join *j, JoinGroup *g, const Column *many, const Column *on
     return j->next->push(j->next, out);
 }
 
-/* The column of a side that fills: a value where none of the group's columns is. */
-static Column *filled(Join *j, const Column *other, Column *const *had, size_t n_had, double v) {
+/* The column of a side that fills: a value where nothing is (there may be NULL). */
+static Column *filled(Join *j, const Column *other, const uint8_t *there, double v) {
     Column *f = j->fill_column;
     for (size_t i = 0; i < j->n; i++) {
-        bool there = false;
-        for (size_t k = 0; k < n_had && !there; k++)
-            there = had[k]->kind[i];
-        f->kind[i] = there ? CELL_NONE : CELL_FLOAT;
+        f->kind[i] = there && there[i] ? CELL_NONE : CELL_FLOAT;
         f->v[i] = v;
     }
     return labels_match(&j->ev->scope, other->labels, j->m->labels, j->m->n_labels, j->m->on,
@@ -213,6 +216,8 @@ static int many_push(Sink *s, Column *c) {
         if (j->conflict[i]) /* judged at the end */
             c->kind[i] = CELL_NONE;
     }
+    if (!column_count(c))
+        return 0;
     JoinGroup *g = group_of(j, c->labels, fill);
     if (!g)
         return fill ? -EINVAL : 0;
@@ -221,7 +226,7 @@ static int many_push(Sink *s, Column *c) {
             return -EINVAL;
     if (!fill)
         return 0;
-    Column *f = filled(j, c, g->ones.v, g->ones.n, j->m->fill_rhs);
+    Column *f = filled(j, c, g->occupied, j->m->fill_rhs);
     return f ? push_pair(j, g, c, f) : -EINVAL;
 }
 
@@ -231,12 +236,9 @@ static int push_unmatched(Join *j) {
     for (size_t q = 0; q < j->ones.n; q++) {
         Column *one = j->ones.v[q];
         JoinGroup *g = group_of(j, one->labels, false);
-        Column *f = filled(j, one, NULL, 0, v);
+        Column *f = filled(j, one, g->matched, v);
         if (!f)
             return -EINVAL;
-        for (size_t i = 0; g->matched && i < j->n; i++)
-            if (g->matched[i])
-                f->kind[i] = CELL_NONE;
         if (column_count(f) && push_pair(j, g, f, one) < 0)
             return -EINVAL;
     }

@@ -1,7 +1,6 @@
 /* Quantiles of plain numbers, and texts about them. */
 #include "promql/engine/eval.h"
 
-
 static void swap(double *a, double *b) {
     double t = *a;
     *a = *b;

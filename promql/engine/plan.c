@@ -23,20 +23,11 @@ static void make_number(Node *n, double value) {
 static bool fold_call(Planner *p, Node *n) {
     Eval *ev = p->ev;
     switch (n->call.function->id) {
-    case FN_START:
-        make_number(n, (double)ev->grid.start / 1000);
-        return true;
-    case FN_END:
-        make_number(n, (double)ev->end_ms / 1000);
-        return true;
-    case FN_RANGE:
-        make_number(n, p->range_s);
-        return true;
-    case FN_STEP:
-        make_number(n, ev->grid.start == ev->end_ms ? 0 : p->step_s);
-        return true;
-    default:
-        return false;
+    case FN_START: make_number(n, (double)ev->grid.start / 1000); return true;
+    case FN_END: make_number(n, (double)ev->end_ms / 1000); return true;
+    case FN_RANGE: make_number(n, p->range_s); return true;
+    case FN_STEP: make_number(n, ev->grid.start == ev->end_ms ? 0 : p->step_s); return true;
+    default: return false;
     }
 }
 
@@ -164,8 +155,7 @@ static int plan_call(Planner *p, Node *n, Constancy *ret) {
         if (r < 0)
             return r;
         invariant &= c[i].invariant;
-        timestamp_of_selector &=
-            c[i].invariant && n->call.args[i]->kind == NODE_VECTOR_SELECTOR;
+        timestamp_of_selector &= c[i].invariant && n->call.args[i]->kind == NODE_VECTOR_SELECTOR;
     }
     *ret = (Constancy){true, true};
     if (invariant || timestamp_of_selector)
@@ -236,8 +226,7 @@ static int plan(Planner *p, Node *n, Constancy *ret) {
     case NODE_MATRIX_SELECTOR:
         r = plan(p, n->matrix.vector, ret);
         ret->wrap = false;
-        return r < 0 ? r
-                     : resolve_duration(p, n->matrix.range_expr, false, &n->matrix.range_ms);
+        return r < 0 ? r : resolve_duration(p, n->matrix.range_expr, false, &n->matrix.range_ms);
     case NODE_SUBQUERY: return plan_subquery(p, n, ret);
     case NODE_PAREN: return plan(p, n->paren.expr, ret);
     case NODE_UNARY: return plan(p, n->unary.expr, ret);

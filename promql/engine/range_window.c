@@ -237,8 +237,7 @@ static void annotate_non_counter(Eval *ev, const RangeInput *in) {
         buf_add_cstr(&b, "name does not end in _total/_sum/_count/_bucket: ");
     }
     buf_add_quoted(&b, name);
-    annotate(ev, ANNOTATION_INFO, in->arg, "metric might not be a counter, %.*s",
-             SA(buf_str(&b)));
+    annotate(ev, ANNOTATION_INFO, in->arg, "metric might not be a counter, %.*s", SA(buf_str(&b)));
 }
 
 /* One series is in the buffer: its column, if it has cells. */
@@ -329,20 +328,23 @@ static int subquery_push(Sink *sink, Column *c) {
 int subquery_grid(Eval *ev, const Node *n, const Grid *g, Grid *ret) {
     const TimeShift *s = &n->subquery.shift;
     int64_t first = (s->at == AT_TIME ? s->at_ms : g->start) - s->offset_ms;
-    int64_t last =
-        (s->at == AT_TIME ? s->at_ms : grid_time(g, g->n - 1)) - s->offset_ms;
+    int64_t last = (s->at == AT_TIME ? s->at_ms : grid_time(g, g->n - 1)) - s->offset_ms;
     int64_t step = n->subquery.step_ms ? n->subquery.step_ms : ev->subquery_step_ms;
     int64_t from = first - n->subquery.range_ms, start = from / step * step;
     if (start <= from)
         start += step;
     *ret = (Grid){start, step, last < start ? 0 : (size_t)((last - start) / step) + 1};
+    /* A column so long takes seconds to fill, whatever is in it. */
+    if (ret->n > MAX(ev->samples_max, UINT64_C(1) << 24))
+        return eval_samples_add(ev, ret->n);
     return 0;
 }
 
 static int each_subquery_series(RangeRun *run, const Node *n) {
     Eval *ev = run->ev;
     Grid child;
-    subquery_grid(ev, n, &run->in.grid, &child);
+    if (subquery_grid(ev, n, &run->in.grid, &child) < 0)
+        return -EINVAL;
     if (!child.n)
         return 0;
     run->child_grid = &child;
@@ -428,8 +430,7 @@ static int run_over(RangeRun *run, const Node *call, const Grid *g) {
     RangeInput *in = &run->in;
     const Node *arg = node_unwrap(in->arg);
     bool selector = arg->kind == NODE_MATRIX_SELECTOR;
-    const TimeShift *s =
-        selector ? &arg->matrix.vector->vector.shift : &arg->subquery.shift;
+    const TimeShift *s = selector ? &arg->matrix.vector->vector.shift : &arg->subquery.shift;
     in->range_ms = selector ? arg->matrix.range_ms : arg->subquery.range_ms;
     in->ref = (s->at == AT_TIME ? s->at_ms : g->start) - s->offset_ms;
     in->ref_step = s->at == AT_TIME ? 0 : g->step;
@@ -451,13 +452,12 @@ static int run_over(RangeRun *run, const Node *call, const Grid *g) {
 }
 
 int eval_range_call(Eval *ev, const Node *call, const Grid *g, RangeKernel kernel, Sink *out) {
-    RangeRun run = {.ev = ev,
-                    .kernel = kernel,
-                    .out = out,
-                    .in = {.call = call,
-                           .arg = range_argument(call),
-                           .id = call->call.function->id,
-                           .grid = *g}};
+    RangeRun run = {
+        .ev = ev,
+        .kernel = kernel,
+        .out = out,
+        .in = {
+            .call = call, .arg = range_argument(call), .id = call->call.function->id, .grid = *g}};
     run_init(&run);
     int r = run_over(&run, call, g);
     run_deinit(&run);
@@ -466,17 +466,16 @@ int eval_range_call(Eval *ev, const Node *call, const Grid *g, RangeKernel kerne
 
 int smoothed_columns(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     const TimeShift *s = &n->vector.shift;
-    RangeRun run = {
-        .ev = ev,
-        .kernel = kernel_smoothed_instant,
-        .out = out,
-        .in = {.call = n,
-               .arg = n,
-               .id = FN_COUNT,
-               .grid = *g,
-               .ref = (s->at == AT_TIME ? s->at_ms : g->start) - s->offset_ms,
-               .ref_step = s->at == AT_TIME ? 0 : g->step,
-               .smoothed = true}};
+    RangeRun run = {.ev = ev,
+                    .kernel = kernel_smoothed_instant,
+                    .out = out,
+                    .in = {.call = n,
+                           .arg = n,
+                           .id = FN_COUNT,
+                           .grid = *g,
+                           .ref = (s->at == AT_TIME ? s->at_ms : g->start) - s->offset_ms,
+                           .ref_step = s->at == AT_TIME ? 0 : g->step,
+                           .smoothed = true}};
     run_init(&run);
     int r = run_buffers(&run, g);
     if (r == 0)
@@ -609,7 +608,8 @@ static int matrix_push(Sink *sink, Column *c) {
 
 static int matrix_of_subquery(RangeRun *run, const Node *n, MatrixResult *m) {
     Grid child;
-    subquery_grid(run->ev, n, &run->in.grid, &child);
+    if (subquery_grid(run->ev, n, &run->in.grid, &child) < 0)
+        return -EINVAL;
     if (!child.n)
         return 0;
     run->child_grid = &child;

@@ -75,6 +75,14 @@ int eval_check(Eval *ev) {
     return 0;
 }
 
+int eval_tick(Eval *ev, uint64_t work) {
+    ev->work += work;
+    if (LIKELY(ev->work < TICK_WORK))
+        return 0;
+    ev->work = 0;
+    return eval_check(ev);
+}
+
 int eval_samples_add(Eval *ev, uint64_t n) {
     ev->samples_current += n;
     ev->samples_peak = MAX(ev->samples_peak, ev->samples_current);

@@ -93,8 +93,7 @@ static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t 
     case NODE_NUMBER:
     case NODE_STRING: return 0;
     case NODE_VECTOR_SELECTOR: return add_selector(ev, n, around, range_ms);
-    case NODE_MATRIX_SELECTOR:
-        return add_selectors(ev, n->matrix.vector, &a, n->matrix.range_ms);
+    case NODE_MATRIX_SELECTOR: return add_selectors(ev, n->matrix.vector, &a, n->matrix.range_ms);
     case NODE_SUBQUERY:
         shift_times(&n->subquery.shift, &a);
         a.first -= n->subquery.range_ms;
@@ -128,8 +127,7 @@ static int storage_fail(Eval *ev, int r) {
     if (r == -ECANCELED)
         return eval_check(ev) < 0
                    ? -EINVAL
-                   : eval_fail(ev, PROMQL_CANCELED,
-                               "query was canceled in expression evaluation");
+                   : eval_fail(ev, PROMQL_CANCELED, "query was canceled in expression evaluation");
     return eval_fail(ev, PROMQL_INTERNAL, "expanding series: %s", strerror(-r));
 }
 
@@ -179,14 +177,14 @@ void selections_close(Eval *ev) {
 int selection_expand(Eval *ev, Selection *s) {
     VEC(Series) list = {0};
     Series one;
-    int r = querier_select(ev->querier, s->matchers, s->n_matchers, &s->hints, &ev->warnings,
-                           &s->set);
+    int r =
+        querier_select(ev->querier, s->matchers, s->n_matchers, &s->hints, &ev->warnings, &s->set);
     if (r < 0)
         return storage_fail(ev, r);
     while ((r = series_set_next(s->set, &one)) > 0) {
         vec_push(&list, one);
-        s->metadata_varies |= labels_has(one.labels, STR("__type__")) ||
-                              labels_has(one.labels, STR("__unit__"));
+        s->metadata_varies |=
+            labels_has(one.labels, STR("__type__")) || labels_has(one.labels, STR("__unit__"));
         if (list.n % 1024 == 0 && eval_check(ev) < 0)
             break;
     }
@@ -390,6 +388,8 @@ int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Si
                          .times = times};
         it = series_set_iter(sel->set, &sel->series[k], it);
         r = instant_column(&w, it, c, &per_series);
+        if (r == 0)
+            r = eval_tick(ev, g->n + 4096);
         if (fixed)
             repeat_first(c, times);
         if (r == 0 && times)

@@ -16,8 +16,15 @@ static Str series_text(const ScrapeCache *c, size_t i) {
     return str_from(scrape_cache_text(c, i), c->lines[i].lead);
 }
 
+/* The type changes a series only where bounds are written in another way. */
+static MetricType labels_type(MetricType type) {
+    bool matters =
+        type == METRIC_HISTOGRAM || type == METRIC_GAUGE_HISTOGRAM || type == METRIC_SUMMARY;
+    return matters ? type : METRIC_UNKNOWN;
+}
+
 static uint64_t series_hash(Str series, MetricType type) {
-    return hash_str(series) * 31 + (uint64_t)type;
+    return hash_str(series) * 31 + (uint64_t)labels_type(type);
 }
 
 static void index_lines(ScrapeEdit *e) {
@@ -62,7 +69,8 @@ size_t scrape_edit_find(const ScrapeEdit *e, Str series, MetricType type) {
     size_t at = series_hash(series, type) & e->mask;
     for (; e->slots && e->slots[at]; at = (at + 1) & e->mask) {
         size_t i = e->slots[at] - 1;
-        if ((MetricType)e->old->lines[i].type == type && str_eq(series_text(e->old, i), series))
+        if (labels_type((MetricType)e->old->lines[i].type) == labels_type(type) &&
+            str_eq(series_text(e->old, i), series))
             return i;
     }
     return e->old->n;
@@ -103,7 +111,8 @@ CacheLine *scrape_edit_move(ScrapeEdit *e, size_t i, const ExpoParser *p) {
 
 bool scrape_edit_lacks(const ScrapeEdit *e, size_t i) {
     uint64_t ignored;
-    return !(e->seen[i / 8] & 1u << i % 8) && !u64_map_get(&e->refs, e->old->lines[i].ref, &ignored);
+    return !(e->seen[i / 8] & 1u << i % 8) &&
+           !u64_map_get(&e->refs, e->old->lines[i].ref, &ignored);
 }
 
 bool scrape_edit_repeats(ScrapeEdit *e, SeriesRef ref) {
@@ -115,7 +124,14 @@ bool scrape_edit_repeats(ScrapeEdit *e, SeriesRef ref) {
 }
 
 void scrape_edit_commit(ScrapeEdit *e, ScrapeCache *c) {
+    ScrapeCache was = *c;
     scrape_cache_deinit(c);
+    c->format = was.format;
+    c->generation = was.generation;
+    for (size_t i = 0; i < e->lines.n; i++) {
+        c->n_leads += e->lines.v[i].lead > 0;
+        c->lead_bytes += e->lines.v[i].lead;
+    }
     c->n_text = e->text.n;
     c->text = mem_dup(e->text.p ? e->text.p : "", e->text.n ? e->text.n : 1);
     c->n = e->lines.n;

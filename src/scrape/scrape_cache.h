@@ -22,8 +22,8 @@
 #define CACHE_LEAD_MAX ((1u << 23) - 1)
 
 typedef struct CacheLine {
-    SeriesRef ref;    /* 0: dropped by relabelling */
-    uint32_t end;     /* of its text in the block; it begins where the line before ends */
+    SeriesRef ref; /* 0: dropped by relabelling */
+    uint32_t end;  /* of its text in the block; it begins where the line before ends */
     uint32_t lead : 23;
     uint32_t type : 4;
     uint32_t typed : 1;
@@ -38,8 +38,11 @@ typedef struct ScrapeCache {
     size_t n_text;
     CacheLine *lines;
     size_t n;
-    bool tracked; /* the last scrape succeeded: its series get stale markers when they go */
-    bool invalid; /* the rules changed: lines are good for staleness only */
+    ExpoFormat format;
+    bool tracked;        /* the last scrape succeeded: its series get stale markers when they go */
+    bool invalid;        /* the rules changed: lines are good for staleness only */
+    uint64_t generation; /* of the rules it was made by */
+    size_t n_leads, lead_bytes; /* lines with comments above them, and those comments */
 } ScrapeCache;
 static_assert(sizeof(CacheLine) == 16, "a cached line costs 16 bytes");
 

@@ -44,6 +44,8 @@ static size_t collect_reports(const ScrapeJob *job, const PageCounts *c, Report 
 
 static int append_report(ScrapeJob *job, Appender *a, size_t i, const char *name, double value) {
     SeriesRef *ref = &job->target->reports[i];
+    if (job->ending && !*ref)
+        return 0;
     int r = *ref ? a->ops->append(a, ref, LABELS_EMPTY, job->t, value, 0) : APPEND_UNKNOWN_REF;
     if (r == APPEND_UNKNOWN_REF) {
         LabelsBuilder b = {0};
@@ -215,7 +217,11 @@ void scrape_job_run(void *arg) {
         .cache = &job->target->cache,
         .t = job->t,
     };
+    ScrapeCache *cache = &job->target->cache;
     pthread_mutex_lock(&job->target->lock);
+    if (cache->generation != job->rules->generation)
+        cache->invalid = true;
+    cache->generation = job->rules->generation;
     if (job->ending)
         (void)append_failure(job, &page); /* logged where the storage failed */
     else

@@ -24,7 +24,7 @@ typedef struct ScrapeManagerOptions {
     HttpCall *(*call)(HttpClient *client, const HttpCallRequest *request,
                       void (*fn)(void *arg, HttpCallResult *r), void *arg);
     void (*cancel)(HttpCall *call);
-    Str user_agent;      /* "Prometheus/3.14.0"; copied */
+    Str user_agent; /* "Prometheus/3.14.0"; copied */
     /* Holds the configuration that jobs live in. */
     void *(*owner_ref)(void *owner);
     void (*owner_unref)(void *owner);
@@ -55,7 +55,7 @@ typedef struct TargetView {
     Str pool;
     Labels discovered, labels;
     Str url; /* scrapeUrl and globalUrl; the latter with the host name for localhost is the API's */
-    Str last_error; /* "" = none */
+    Str last_error;         /* "" = none */
     int64_t last_scrape_ms; /* 0 = never */
     double last_duration_s;
     TargetHealth health;

@@ -152,9 +152,7 @@ static void append_exemplar(ScrapePage *p, SeriesRef ref, int64_t t) {
     p->counts.exemplar_out_of_order += r == APPEND_OUT_OF_ORDER || r == APPEND_TOO_OLD;
 }
 
-static bool own_time(const ScrapePage *p) {
-    return p->parser.has_t && p->config->honor_timestamps;
-}
+static bool own_time(const ScrapePage *p) { return p->parser.has_t && p->config->honor_timestamps; }
 
 /* True when the sample may be appended; counts it otherwise. */
 static bool admit(ScrapePage *p, int64_t t) {
@@ -266,8 +264,7 @@ static int bad_line(ScrapePage *p) {
 }
 
 static int read_moved(ScrapePage *p, size_t i, bool hit) {
-    CacheLine *l =
-        hit ? scrape_edit_keep(&p->edit, i) : scrape_edit_move(&p->edit, i, &p->parser);
+    CacheLine *l = hit ? scrape_edit_keep(&p->edit, i) : scrape_edit_move(&p->edit, i, &p->parser);
     l->duplicate = l->ref && scrape_edit_repeats(&p->edit, l->ref);
     return append_known(p, l);
 }
@@ -347,6 +344,9 @@ static int mark_gone(ScrapePage *p) {
 
 int scrape_page_read(ScrapePage *p, ExpoFormat format, Str body) {
     expo_init(&p->parser, format, body);
+    if (p->cache->format != format)
+        p->cache->invalid = true;
+    p->cache->format = format;
     int r = read_lines(p);
     if (r == 0 && p->counts.over_sample_limit)
         r = refuse(p, "sample limit exceeded");

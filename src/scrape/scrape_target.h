@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "base/metrics.h"
 #include "scrape/scrape_cache.h"
 #include "scrape/scrape_manager.h"
 #include "scrape/target.h"
@@ -22,13 +23,15 @@ typedef struct PoolRules {
     const ScrapeConfig *config;
     void *owner;
     void (*owner_unref)(void *owner);
-    char *accept; /* the Accept header */
+    char *accept;        /* the Accept header */
+    uint64_t generation; /* differs when anything in config does */
 } PoolRules;
 PoolRules *pool_rules_ref(PoolRules *r);
 void pool_rules_unref(PoolRules *r);
 
 struct ScrapeTarget {
     ScrapeManager *manager;
+    ScrapePool *pool; /* NULL once it ends */
     PoolRules *rules;
     TargetSpec spec;
     const char *forced_error; /* the pool's; NULL = none */
@@ -49,14 +52,15 @@ struct ScrapeTarget {
 
     TargetHealth health;
     char *last_error;
+    size_t told_leads, told_lead_bytes; /* counted in the pool's metrics */
     int64_t last_scrape_ms;
     double last_duration_s;
 };
 
 /* Takes the spec. */
-ScrapeTarget *scrape_target_new(ScrapeManager *m, PoolRules *rules, TargetSpec *spec);
+ScrapeTarget *scrape_target_new(ScrapePool *pool, PoolRules *rules, TargetSpec *spec);
 void scrape_target_start(ScrapeTarget *t);
-/* Other rules for the same target: the next page is read anew. */
+/* Other rules for the same target: the next page is read anew. Takes the spec when it can. */
 void scrape_target_set_rules(ScrapeTarget *t, PoolRules *rules, TargetSpec *spec);
 /* It is gone: its series get stale markers later, then it frees itself. */
 void scrape_target_end(ScrapeTarget *t);

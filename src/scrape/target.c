@@ -146,8 +146,7 @@ static Str make_url(Arena *a, const ScrapeConfig *c, Labels all) {
     Param *params;
     Str path = labels_get(all, NAME_PATH);
     buf_addf(&b, "%.*s://%.*s%s", SA(labels_get(all, NAME_SCHEME)),
-             SA(labels_get(all, NAME_ADDRESS)),
-             path.n && !str_starts(path, STR("/")) ? "/" : "");
+             SA(labels_get(all, NAME_ADDRESS)), path.n && !str_starts(path, STR("/")) ? "/" : "");
     add_escaped(&b, path, "-_.~/$&+,:;=@!*'()");
     size_t n = collect_params(a, c, all, &params);
     for (size_t i = 0; i < n; i++) {

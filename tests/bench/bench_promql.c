@@ -1,7 +1,7 @@
 /*
  * Time of queries without a storage's cost: hosts with a web application's request counters and
- * latency buckets and some gauges, a day at 15 s, as plain arrays whose samples come in runs of 120.
- * bench_promql [hosts] [query]: milliseconds, the best of five, a line a query.
+ * latency buckets and some gauges, a day at 15 s, as plain arrays whose samples come in runs of
+ * 120. bench_promql [hosts] [query]: milliseconds, the best of five, a line a query.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -131,8 +131,8 @@ static void add(BenchStorage *s, const int64_t *t, bool counter, double scale, c
 }
 
 static void add_host(BenchStorage *s, int host) {
-    static const char *handlers[] = {"/",      "/login",  "/logout", "/search", "/api/a",
-                                     "/api/b", "/api/c",  "/static", "/admin",  "/health"};
+    static const char *handlers[] = {"/",      "/login", "/logout", "/search", "/api/a",
+                                     "/api/b", "/api/c", "/static", "/admin",  "/health"};
     static const char *methods[] = {"GET", "POST"}, *codes[] = {"200", "404", "500"};
     static const char *bounds[] = {"0.005", "0.01", "0.025", "0.05", "0.1", "0.25",
                                    "0.5",   "1",    "2.5",   "5",    "10",  "+Inf"};
@@ -143,20 +143,31 @@ static void add_host(BenchStorage *s, int host) {
     for (int h = 0; h < 10; h++) {
         for (int m = 0; m < 2; m++)
             for (int c = 0; c < 3; c++)
-                add(s, t, true, 40, (Pair[]){{"__name__", "http_requests_total"},
-                                             {"instance", instance.p}, {"job", "api"},
-                                             {"handler", handlers[h]}, {"method", methods[m]},
-                                             {"code", codes[c]}}, 6);
+                add(s, t, true, 40,
+                    (Pair[]){{"__name__", "http_requests_total"},
+                             {"instance", instance.p},
+                             {"job", "api"},
+                             {"handler", handlers[h]},
+                             {"method", methods[m]},
+                             {"code", codes[c]}},
+                    6);
         for (int b = 0; b < 12; b++)
             add(s, t, true, 10 * (b + 1),
                 (Pair[]){{"__name__", "http_request_duration_seconds_bucket"},
-                         {"instance", instance.p}, {"job", "api"}, {"handler", handlers[h]},
-                         {"le", bounds[b]}}, 5);
+                         {"instance", instance.p},
+                         {"job", "api"},
+                         {"handler", handlers[h]},
+                         {"le", bounds[b]}},
+                5);
     }
-    add(s, t, false, 100, (Pair[]){{"__name__", "node_load1"}, {"instance", instance.p},
-                                   {"job", "node"}}, 3);
-    add(s, t, false, 2, (Pair[]){{"__name__", "node_uname_info"}, {"instance", instance.p},
-                                 {"job", "node"}, {"nodename", instance.p}}, 4);
+    add(s, t, false, 100,
+        (Pair[]){{"__name__", "node_load1"}, {"instance", instance.p}, {"job", "node"}}, 3);
+    add(s, t, false, 2,
+        (Pair[]){{"__name__", "node_uname_info"},
+                 {"instance", instance.p},
+                 {"job", "node"},
+                 {"nodename", instance.p}},
+        4);
 }
 
 typedef struct BenchQuery {
@@ -186,13 +197,16 @@ static const BenchQuery queries[] = {
     {"sum by (job) (rate(http_requests_total[5m]))", 0, 0},
     {"sum by (job) (rate(http_requests_total[5m]))", HOUR_MS, 15000},
     {"sum by (job) (rate(http_requests_total[5m]))", DAY_MS, 2 * MINUTE_MS},
-    {"histogram_quantile(0.99, sum by (le, handler) (rate(http_request_duration_seconds_bucket[5m])))",
+    {"histogram_quantile(0.99, sum by (le, handler) "
+     "(rate(http_request_duration_seconds_bucket[5m])))",
      DAY_MS, 5 * MINUTE_MS},
     {"topk(5, sum by (instance) (rate(http_requests_total[5m])))", 6 * HOUR_MS, 2 * MINUTE_MS},
     {"sum by (nodename) (rate(http_requests_total[5m]) * on (instance) group_left (nodename) "
-     "node_uname_info)", HOUR_MS, 30000},
+     "node_uname_info)",
+     HOUR_MS, 30000},
     {"sum by (handler) (rate(http_requests_total{code=~\"5..\"}[5m])) / sum by (handler) "
-     "(rate(http_requests_total[5m]))", 6 * HOUR_MS, MINUTE_MS},
+     "(rate(http_requests_total[5m]))",
+     6 * HOUR_MS, MINUTE_MS},
     {"avg_over_time(http_requests_total[24h])", 0, 0},
     {"quantile_over_time(0.95, http_requests_total[24h])", 0, 0},
     {"max_over_time(node_load1[6h])", 18 * HOUR_MS, 10 * MINUTE_MS},

@@ -5,6 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -175,4 +179,38 @@ TEST (a_failing_disk_makes_no_block) {
             block_writer_free(w);
         }
     }
+}
+
+/* LMDB writes without our files' hooks, so the limit is the system's: no file may grow past it. */
+TEST (a_full_disk_makes_no_block) {
+    BlockShape shape = tiny();
+    shape.hosts = 2000;
+    shape.noise = true;
+    struct rlimit limit = {1 << 20, 1 << 20};
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    BlockWriter *w;
+    CHECK_INT(block_writer_new(&(BlockWriterOptions){.dir = shape.dir,
+                                                     .min_time = shape.min_time,
+                                                     .max_time = shape.max_time},
+                               &w),
+              0);
+    ShapeSeries s;
+    int r = 0;
+    char id[BLOCK_ID_SIZE];
+    for (unsigned i = 0; i < shape.hosts; i++) {
+        block_writer_symbols(w, shape_labels(0, i, &s));
+    }
+    for (unsigned i = 0; i < shape.hosts && r == 0; i++) {
+        r = block_writer_series(w, shape_labels(0, i, &s));
+        for (int64_t t = shape.min_time; r == 0 && t < shape.max_time; t += 100) {
+            double v = shape_value(&shape, 0, i, t);
+            r = block_writer_samples(w, &t, &v, 1);
+        }
+    }
+    r = r ? r : block_writer_finish(w, id);
+    CHECK(r == -EFBIG || r == -EIO); /* LMDB calls a write that was cut short EIO */
+    block_writer_free(w);
+    CHECK_INT(rmdir(shape.dir), 0); /* nothing is left behind */
+    CHECK_INT(mkdir(shape.dir, 0755), 0);
 }
