@@ -162,7 +162,8 @@ static bool in_bounds(HeadAppender *a, int64_t t) {
         if (max == TIME_MIN_MS) {
             max = t;
         }
-        a->min_valid = MAX(atomic_load(&a->head->min_valid), max - a->head->range_ms / 2);
+        int64_t bound = MAX(atomic_load(&a->head->min_valid), atomic_load(&a->head->min_append));
+        a->min_valid = MAX(bound, max - a->head->range_ms / 2);
         a->bound_known = true;
     }
     return t >= a->min_valid;
