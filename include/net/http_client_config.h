@@ -44,6 +44,7 @@ typedef struct HttpClientOptions {
     const HttpHeader *headers; /* values, secrets and contents of files, as given */
     size_t n_headers;
     const YamlNode *headers_node, *connect_headers_node;
+    bool header_files; /* some values stand in files */
     bool any_set; /* anything but the defaults */
 } HttpClientOptions;
 

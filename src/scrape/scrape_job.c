@@ -36,7 +36,7 @@ static size_t collect_reports(const ScrapeJob *job, const PageCounts *c, Report 
     };
     size_t n = 0;
     for (size_t i = 0; i < REPORTS_MAX; i++) {
-        if (!all[i].extra || s->extra_metrics)
+        if (!all[i].extra || s->extra_metrics || job->extra_metrics)
             ret[n++] = all[i];
     }
     return n;

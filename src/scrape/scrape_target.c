@@ -112,6 +112,7 @@ static void remove_ending(ScrapeTarget *t) {
 static void job_done(void *arg) {
     ScrapeJob *job = arg;
     ScrapeTarget *t = job->target;
+    ScrapeManager *m = t->manager;
     bool last = job->ending;
     t->busy = false;
     if (!last && !t->discarded)
@@ -127,16 +128,19 @@ static void job_done(void *arg) {
     } else if (!t->ending) {
         schedule(t);
     }
+    scrape_manager_job_ended(m);
 }
 
 static void submit(ScrapeTarget *t, ScrapeJob *job) {
     job->target = t;
     job->rules = pool_rules_ref(t->rules);
     job->storage = t->manager->options.storage;
+    job->extra_metrics = t->manager->options.extra_metrics;
     job->t = job->ending ? t->ended_ms : t->scrape_ms;
     job->started_ns = t->started_ns;
     t->busy = true;
-    work_submit(t->manager->options.pool, scrape_job_run, job_done, job);
+    t->manager->busy++;
+    work_submit(t->manager->options.ingest, scrape_job_run, job_done, job);
 }
 
 /* ---- the call */

@@ -298,6 +298,7 @@ static int headers_load(SchemaContext *cx, const YamlNode *node, void *field) {
         if (r < 0)
             return r;
         total += each[i].values.n + each[i].secrets.n;
+        o->header_files |= each[i].files.n > 0;
     }
     HeaderList list = {.v = ARENA_ARRAY(cx->arena, HttpHeader, total ? total : 1)};
     if (!list.v)

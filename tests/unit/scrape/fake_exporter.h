@@ -26,6 +26,8 @@ typedef struct Fake {
     int status;
     int64_t latency_ms;
     unsigned calls;
+    bool stopped;
+    Arena arena;
     char accept[400], url[400];
 } Fake;
 
@@ -77,7 +79,7 @@ static void fake_apply(Fake *f, const char *yaml) {
     Config *c = NULL;
     if (config_load(str_of(yaml), STR("test.yml"), 0, &c, &p) < 0)
         test_fail(__FILE__, __LINE__, "line %d: %s", p.line, p.text);
-    scrape_manager_apply(f->manager, c->scrape, c->n_scrape, c, 0);
+    scrape_manager_apply(f->manager, c->scrape, c->n_scrape, LABELS_EMPTY, c);
     DiscoverySet sets[8];
     size_t n = MIN(c->n_scrape, (size_t)8);
     for (size_t i = 0; i < n; i++)
@@ -87,6 +89,10 @@ static void fake_apply(Fake *f, const char *yaml) {
     f->config = c;
 }
 
+static void fake_groups(void *arg, Str set, TargetGroup *const *groups, size_t n) {
+    scrape_manager_targets(((Fake *)arg)->manager, set, groups, n);
+}
+
 static void fake_init(Fake *f, const char *yaml) {
     *f = (Fake){.content_type = "text/plain; version=0.0.4", .page = ""};
     loop_new_virtual(FAKE_START, &f->loop);
@@ -94,7 +100,7 @@ static void fake_init(Fake *f, const char *yaml) {
     f->storage = mem_storage_new();
     f->manager = scrape_manager_new(&(ScrapeManagerOptions){
         .loop = f->loop,
-        .pool = f->pool,
+        .ingest = f->pool,
         .storage = f->storage,
         .client = (HttpClient *)f,
         .call = fake_call,
@@ -103,11 +109,8 @@ static void fake_init(Fake *f, const char *yaml) {
         .owner_ref = config_ref_owner,
         .owner_unref = config_unref_owner,
     });
-    f->discovery = discovery_new(&(DiscoveryOptions){.loop = f->loop,
-                                                     .pool = f->pool,
-                                                     .name = "scrape",
-                                                     .on_groups = scrape_manager_on_groups,
-                                                     .arg = f->manager});
+    f->discovery = discovery_new(&(DiscoveryOptions){
+        .loop = f->loop, .pool = f->pool, .name = "scrape", .on_groups = fake_groups, .arg = f});
     fake_apply(f, yaml);
 }
 
@@ -115,9 +118,13 @@ static void fake_run(Fake *f, int64_t until_s) {
     loop_virtual_run_until(f->loop, FAKE_START + until_s * 1000);
 }
 
+static void fake_stopped(void *arg) { ((Fake *)arg)->stopped = true; }
+
 static void fake_free(Fake *f) {
     discovery_free(f->discovery);
-    scrape_manager_stop(f->manager);
+    scrape_manager_stop(f->manager, fake_stopped, f);
+    CHECK(f->stopped);
+    arena_deinit(&f->arena);
     work_pool_free(f->pool);
     scrape_manager_free(f->manager);
     mem_storage_free(f->storage);
@@ -170,7 +177,11 @@ static Str fake_samples(Fake *f, const char *name, const char *label, const char
     return str_of(text);
 }
 
-static int fake_first_target(void *arg, const TargetView *t) {
-    *(TargetView *)arg = *t;
-    return 1;
+/* The first active target. */
+static TargetInfo fake_target(Fake *f) {
+    TargetInfo *v;
+    size_t n = scrape_manager_active(f->manager, STR_NULL, &f->arena, &v);
+    if (!n)
+        test_fail(__FILE__, __LINE__, "no target");
+    return v[0];
 }
