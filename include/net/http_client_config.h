@@ -45,8 +45,11 @@ typedef struct HttpClientOptions {
     size_t n_headers;
     const YamlNode *headers_node, *connect_headers_node;
     bool header_files; /* some values stand in files */
-    bool any_set; /* anything but the defaults */
+    bool any_set;      /* anything but the defaults */
 } HttpClientOptions;
+
+/* A copy whose strings live in the arena. */
+HttpClientConfig http_client_config_copy(Arena *a, const HttpClientConfig *c);
 
 extern const Schema http_client_schema, http_tls_schema;
 

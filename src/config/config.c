@@ -68,10 +68,17 @@ static void resolve_http(Config *c, HttpClientOptions *h) {
         h->authorization->credentials_file = resolve(c, h->authorization->credentials_file);
 }
 
+static void resolve_sd(Config *c, SdConfigs *sd) {
+    SdHttpConfig *http = sd->of[SD_HTTP].v;
+    for (size_t i = 0; i < sd->of[SD_HTTP].n; i++)
+        resolve_http(c, &http[i].http);
+    sd_configs_resolve_paths(sd, &c->arena, c->dir);
+}
+
 static void resolve_scrape(Config *c, ScrapeConfig *s) {
     s->settings.failure_log_file = resolve(c, s->settings.failure_log_file);
     resolve_http(c, &s->http);
-    sd_configs_resolve_paths(&s->sd, &c->arena, c->dir);
+    resolve_sd(c, &s->sd);
 }
 
 static void resolve_paths(Config *c) {
@@ -83,7 +90,7 @@ static void resolve_paths(Config *c) {
     AlertmanagerConfig *am = r->alerting.alertmanagers.v;
     for (size_t i = 0; i < r->alerting.alertmanagers.n; i++) {
         resolve_http(c, &am[i].http);
-        sd_configs_resolve_paths(&am[i].sd, &c->arena, c->dir);
+        resolve_sd(c, &am[i].sd);
         (void)snprintf(am[i].key, sizeof(am[i].key), "config-%u", (unsigned)i % 1000000);
     }
     RemoteWriteConfig *rw = r->remote_write.v;
