@@ -8,7 +8,7 @@ static const char COMPONENT[] = "rule manager";
 
 /* ---- metrics */
 
-static void metrics_init(GroupMetrics *m, const RuleFile *f, const RuleGroupDef *d) {
+static char *metrics_label(const RuleFile *f, const RuleGroupDef *d) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     buf_add_cstr(&b, "rule_group=\"");
     const Str parts[] = {f->path, STR(";"), d->name};
@@ -23,7 +23,11 @@ static void metrics_init(GroupMetrics *m, const RuleFile *f, const RuleGroupDef 
         }
     }
     buf_add_char(&b, '"');
-    const char *l = m->label = str_dup(buf_str(&b));
+    return str_dup(buf_str(&b));
+}
+
+static void metrics_init(GroupMetrics *m) {
+    const char *l = m->label;
     m->evaluations = metric_counter("prometheus_rule_evaluations_total",
                                     "The total number of rule evaluations.", l);
     m->failures = metric_counter("prometheus_rule_evaluation_failures_total",
@@ -66,7 +70,32 @@ static void metrics_init(GroupMetrics *m, const RuleFile *f, const RuleGroupDef 
                        "The duration of rule group evaluations.", NULL, GROUP_QUANTILES, 5);
 }
 
-static void metrics_deinit(GroupMetrics *m) {
+static GroupMetrics *metrics_get(GroupMetrics **registry, const RuleFile *f,
+                                 const RuleGroupDef *d) {
+    char *label = metrics_label(f, d);
+    for (GroupMetrics *m = *registry; m; m = m->next) {
+        if (strcmp(m->label, label) == 0) {
+            mem_free(label);
+            m->refs++;
+            return m;
+        }
+    }
+    GroupMetrics *m = NEW(GroupMetrics);
+    *m = (GroupMetrics){.label = label, .refs = 1, .next = *registry, .registry = registry};
+    *registry = m;
+    metrics_init(m);
+    return m;
+}
+
+static void metrics_unref(GroupMetrics *m) {
+    if (--m->refs) {
+        return;
+    }
+    GroupMetrics **at = m->registry;
+    while (*at != m) {
+        at = &(*at)->next;
+    }
+    *at = m->next;
     Metric *own[] = {m->evaluations,  m->failures,         m->iterations,    m->missed,
                      m->rules,        m->interval,         m->last_duration, m->last_evaluation,
                      m->last_samples, m->restore_duration, m->last_rule_sum};
@@ -74,12 +103,14 @@ static void metrics_deinit(GroupMetrics *m) {
         metric_remove(own[i]);
     }
     mem_free(m->label);
+    mem_free(m);
 }
 
 /* ---- life */
 
-RuleGroup *group_new(RuleManager *m, RuleFile *file, const RuleGroupDef *def, int64_t interval_ms,
-                     int64_t query_offset_ms, bool restore) {
+RuleGroup *group_new(RuleManager *m, GroupMetrics **registry, RuleFile *file,
+                     const RuleGroupDef *def, int64_t interval_ms, int64_t query_offset_ms,
+                     bool restore) {
     RuleGroup *g = NEW(RuleGroup);
     g->manager = m;
     g->file = rule_file_ref(file);
@@ -91,9 +122,9 @@ RuleGroup *group_new(RuleManager *m, RuleFile *file, const RuleGroupDef *def, in
     for (size_t i = 0; i < def->n_rules; i++) {
         rule_init(&g->rules[i], &def->rules[i], !restore);
     }
-    metrics_init(&g->metrics, file, def);
-    metric_set(g->metrics.rules, (double)def->n_rules);
-    metric_set(g->metrics.interval, (double)interval_ms / 1000);
+    g->metrics = metrics_get(registry, file, def);
+    metric_set(g->metrics->rules, (double)def->n_rules);
+    metric_set(g->metrics->interval, (double)interval_ms / 1000);
     g->snapshot = group_snapshot_new(g);
     return g;
 }
@@ -119,7 +150,7 @@ void group_free(RuleGroup *g) {
     }
     stale_free(&g->stale);
     mem_free(g->rules);
-    metrics_deinit(&g->metrics);
+    metrics_unref(g->metrics);
     group_snapshot_unref(g->snapshot);
     rule_file_unref(g->file);
     mem_free(g);
@@ -359,7 +390,7 @@ static void rule_result(RuleGroup *g, Rule *r, int64_t ts, Str error) {
     r->evaluated = true;
     r->last_evaluation_ms = ts;
     if (error.p) {
-        metric_inc(g->metrics.failures);
+        metric_inc(g->metrics->failures);
         log_warn(COMPONENT, "Evaluating rule failed", L_STR("file", g->file->path),
                  L_STR("group", g->def->name),
                  L_STR("name", r->def->record.n ? r->def->record : r->def->alert),
@@ -380,7 +411,7 @@ static void evaluate_rule(RuleGroup *g, Rule *r, EvalContext *cx, uint64_t *ret_
     RuleSamples samples = {0};
     PromqlResult *res = NULL;
     Str error = STR_NULL;
-    metric_inc(g->metrics.evaluations);
+    metric_inc(g->metrics->evaluations);
     int e = rule_eval(r, cx, &res, &samples, &error);
     if (e == 0) {
         send_alerts(r, cx);
@@ -396,7 +427,7 @@ static void evaluate_rule(RuleGroup *g, Rule *r, EvalContext *cx, uint64_t *ret_
     vec_free(&samples);
     arena_reset(&cx->arena);
     r->evaluation_s = (double)(clock_mono_ns() - start) / 1e9;
-    metric_observe(g->metrics.rule_duration, r->evaluation_s);
+    metric_observe(g->metrics->rule_duration, r->evaluation_s);
 }
 
 static void restore_all(RuleGroup *g, EvalContext *cx) {
@@ -413,7 +444,7 @@ static void restore_all(RuleGroup *g, EvalContext *cx) {
         }
         r->restored = true;
     }
-    metric_set(g->metrics.restore_duration, (double)(clock_mono_ns() - start) / 1e9);
+    metric_set(g->metrics->restore_duration, (double)(clock_mono_ns() - start) / 1e9);
     g->restore = false;
 }
 
@@ -432,9 +463,9 @@ void group_evaluate(RuleGroup *g, EvalContext *cx) {
     }
     g->evaluation_s = (double)(clock_mono_ns() - start) / 1e9;
     g->last_evaluation_ms = cx->ts;
-    metric_set(g->metrics.last_duration, g->evaluation_s);
-    metric_set(g->metrics.last_rule_sum, sum);
-    metric_observe(g->metrics.group_duration, g->evaluation_s);
-    metric_set(g->metrics.last_evaluation, (double)cx->ts / 1000);
-    metric_set(g->metrics.last_samples, (double)written);
+    metric_set(g->metrics->last_duration, g->evaluation_s);
+    metric_set(g->metrics->last_rule_sum, sum);
+    metric_observe(g->metrics->group_duration, g->evaluation_s);
+    metric_set(g->metrics->last_evaluation, (double)cx->ts / 1000);
+    metric_set(g->metrics->last_samples, (double)written);
 }

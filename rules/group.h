@@ -18,12 +18,16 @@ typedef struct GroupSnapshot {
     atomic_uint refs;
 } GroupSnapshot;
 
-typedef struct GroupMetrics {
+/* Counted: a group, its successor and one of the same name that is on its way out share them. */
+typedef struct GroupMetrics GroupMetrics;
+struct GroupMetrics {
     Metric *evaluations, *failures, *iterations, *missed, *rules, *interval, *last_duration,
         *last_evaluation, *last_samples, *rule_duration, *group_duration, *restore_duration,
         *last_rule_sum;
     char *label; /* rule_group="file;name" */
-} GroupMetrics;
+    unsigned refs;
+    GroupMetrics *next, **registry;
+};
 
 struct RuleGroup {
     RuleManager *manager;
@@ -42,12 +46,12 @@ struct RuleGroup {
     GroupSnapshot *snapshot;
     double evaluation_s;
     int64_t last_evaluation_ms;
-    GroupMetrics metrics;
+    GroupMetrics *metrics;
     RuleGroup *next;
 };
 
-RuleGroup *group_new(RuleManager *m, RuleFile *file, const RuleGroupDef *def, int64_t interval_ms,
-                     int64_t query_offset_ms, bool restore);
+RuleGroup *group_new(RuleManager *m, GroupMetrics **registry, RuleFile *file, const RuleGroupDef *def,
+                     int64_t interval_ms, int64_t query_offset_ms, bool restore);
 void group_free(RuleGroup *g);
 /* Same content, times included: it may go on as it is. */
 bool group_same(const RuleGroup *g, const RuleFile *file, const RuleGroupDef *def,

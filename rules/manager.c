@@ -17,6 +17,7 @@ struct RuleManager {
     RuleGroup **groups; /* in the order of the snapshot */
     size_t n_groups;
     RuleGroup *retired; /* stopped ones: waiting for their evaluation or their stale markers */
+    GroupMetrics *metrics;
     atomic_bool cancel;
     bool started, stopped;
     pthread_mutex_t mutex; /* guards `groups` (the list) and their `snapshot` */
@@ -132,8 +133,8 @@ static void group_retire(RuleGroup *g) {
 static void schedule_next(RuleGroup *g) {
     int64_t missed = (clock_wall_ms() - g->due_ms) / g->interval_ms - 1;
     if (missed > 0) {
-        metric_add(g->metrics.missed, (double)missed);
-        metric_add(g->metrics.iterations, (double)missed);
+        metric_add(g->metrics->missed, (double)missed);
+        metric_add(g->metrics->iterations, (double)missed);
     }
     g->due_ms += (MAX(missed, 0) + 1) * g->interval_ms;
     loop_timer_at(&g->timer, g->due_ms);
@@ -171,7 +172,7 @@ static void group_due(void *arg) {
                           .interval_ms = g->interval_ms,
                           .limit = g->def->limit};
     g->running = true;
-    metric_inc(g->metrics.iterations);
+    metric_inc(g->metrics->iterations);
     work_submit(m->o.pool, job_run, job_done, j);
 }
 
@@ -242,7 +243,7 @@ static RuleGroup *update_group(RuleManager *m, const RuleManagerConfig *c, RuleF
     if (old && group_same(old, f, d, interval, offset)) {
         return old;
     }
-    RuleGroup *g = group_new(m, f, d, interval, offset, !m->started);
+    RuleGroup *g = group_new(m, &m->metrics, f, d, interval, offset, !m->started);
     if (old) {
         g->restore = old->restore;
         group_stop(m, old, g);

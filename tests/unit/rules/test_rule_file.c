@@ -22,8 +22,8 @@ static const struct {
      "group \"g\", rule 1, \"a\": only one of 'record' and 'alert' must be set", 4, 0},
     {G "expr: up\n", "group \"g\", rule 1, \"\": one of 'record' or 'alert' must be set", 4, 0},
     {G "record: a\n", "group \"g\", rule 1, \"a\": field 'expr' must be set in rule", 4, 0},
-    {G "record: a\n    expr: 'sum(rate('\n",
-     "group \"g\", rule 1, \"a\": could not parse expression: 1:10: parse error: unexpected end of "
+    {G "record: a\n    expr: 'up +'\n",
+     "group \"g\", rule 1, \"a\": could not parse expression: 1:5: parse error: unexpected end of "
      "input",
      5, 11},
     {G "record: a\n    expr: up\n    for: 5m\n",
