@@ -1,9 +1,7 @@
 #include "scrape/scrape_manager.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
 #include "scrape/scrape_manager_private.h"
 #include "scrape/scrape_metrics.h"
@@ -17,8 +15,6 @@ ScrapeManager *scrape_manager_new(const ScrapeManagerOptions *options) {
     }
     m->user_agent =
         options->user_agent.n ? str_dup(options->user_agent) : mem_strdup("Prometheus/3.14.0");
-    if (gethostname(m->host, sizeof(m->host) - 1) < 0)
-        m->host[0] = '\0';
     (void)scrape_metrics(); /* made before workers count in them */
     return m;
 }
@@ -78,9 +74,9 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*(ScrapePool *const *)a)->name, (*(ScrapePool *const *)b)->name);
 }
 
-void scrape_manager_apply(ScrapeManager *m, const ScrapeConfig *const *jobs, size_t n,
-                          Labels external_labels, void *owner) {
-    m->seed = hash_xxh64(m->host, strlen(m->host)) ^ labels_hash(external_labels);
+void scrape_manager_apply(ScrapeManager *m, const ScrapeConfig *const *jobs, size_t n, void *owner,
+                          uint64_t seed) {
+    m->seed = seed;
     for (size_t i = 0; i < m->pools.n; i++)
         m->pools.v[i]->wanted = false;
     for (size_t i = 0; i < n; i++) {
@@ -107,43 +103,27 @@ void scrape_manager_apply(ScrapeManager *m, const ScrapeConfig *const *jobs, siz
         qsort(m->pools.v, kept, sizeof(ScrapePool *), by_name);
 }
 
-void scrape_manager_targets(ScrapeManager *m, Str job, TargetGroup *const *groups, size_t n) {
-    ScrapePool *p = find_pool(m, job);
+void scrape_manager_on_groups(void *manager, Str job, TargetGroup *const *groups, size_t n) {
+    ScrapePool *p = find_pool(manager, job);
     if (p)
         scrape_pool_sync(p, groups, n);
 }
 
-static void tell_stopped(ScrapeManager *m) {
-    void (*fn)(void *arg) = m->stopped_fn;
-    m->stopped_fn = NULL;
-    if (fn)
-        fn(m->stopped_arg);
-}
-
-void scrape_manager_job_ended(ScrapeManager *m) {
-    if (--m->busy == 0 && m->stopped)
-        tell_stopped(m);
-}
-
-void scrape_manager_stop(ScrapeManager *m, void (*done)(void *arg), void *arg) {
+void scrape_manager_stop(ScrapeManager *m) {
     m->stopped = true;
-    m->stopped_fn = done;
-    m->stopped_arg = arg;
     for (size_t i = 0; i < m->pools.n; i++)
         scrape_pool_free(m->pools.v[i]);
     m->pools.n = 0;
     for (size_t i = 0; i < m->ending.n; i++)
         scrape_target_discard(m->ending.v[i]);
     m->ending.n = 0;
-    if (!m->busy)
-        tell_stopped(m);
 }
 
 void scrape_manager_free(ScrapeManager *m) {
     if (!m)
         return;
     if (!m->stopped)
-        scrape_manager_stop(m, NULL, NULL);
+        scrape_manager_stop(m);
     vec_free(&m->pools);
     vec_free(&m->ending);
     mem_free(m->user_agent);

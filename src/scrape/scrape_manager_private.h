@@ -26,13 +26,9 @@ struct ScrapePool {
 struct ScrapeManager {
     ScrapeManagerOptions options;
     char *user_agent;
-    char host[256];
     uint64_t seed, generations;
     VEC(ScrapePool *) pools;
     VEC(ScrapeTarget *) ending; /* out of their pools, still to be marked stale */
-    unsigned busy;              /* jobs on the pool */
-    void (*stopped_fn)(void *arg);
-    void *stopped_arg;
     bool stopped;
 };
 
@@ -41,7 +37,5 @@ void scrape_pool_set_rules(ScrapePool *p, PoolRules *rules, bool same);
 void scrape_pool_sync(ScrapePool *p, TargetGroup *const *groups, size_t n);
 /* Its targets end, or are discarded at once when the manager stops. */
 void scrape_pool_free(ScrapePool *p);
-/* A job ended; after scrape_manager_stop() the last one tells the caller. */
-void scrape_manager_job_ended(ScrapeManager *m);
 /* The target's memory goes now. */
 void scrape_target_free(ScrapeTarget *t);

@@ -112,7 +112,6 @@ static void remove_ending(ScrapeTarget *t) {
 static void job_done(void *arg) {
     ScrapeJob *job = arg;
     ScrapeTarget *t = job->target;
-    ScrapeManager *m = t->manager;
     bool last = job->ending;
     t->busy = false;
     if (!last && !t->discarded)
@@ -128,7 +127,6 @@ static void job_done(void *arg) {
     } else if (!t->ending) {
         schedule(t);
     }
-    scrape_manager_job_ended(m);
 }
 
 static void submit(ScrapeTarget *t, ScrapeJob *job) {
@@ -139,8 +137,7 @@ static void submit(ScrapeTarget *t, ScrapeJob *job) {
     job->t = job->ending ? t->ended_ms : t->scrape_ms;
     job->started_ns = t->started_ns;
     t->busy = true;
-    t->manager->busy++;
-    work_submit(t->manager->options.ingest, scrape_job_run, job_done, job);
+    work_submit(t->manager->options.pool, scrape_job_run, job_done, job);
 }
 
 /* ---- the call */

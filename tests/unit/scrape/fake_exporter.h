@@ -26,7 +26,6 @@ typedef struct Fake {
     int status;
     int64_t latency_ms;
     unsigned calls;
-    bool stopped;
     Arena arena;
     char accept[400], url[400];
 } Fake;
@@ -79,7 +78,7 @@ static void fake_apply(Fake *f, const char *yaml) {
     Config *c = NULL;
     if (config_load(str_of(yaml), STR("test.yml"), 0, &c, &p) < 0)
         test_fail(__FILE__, __LINE__, "line %d: %s", p.line, p.text);
-    scrape_manager_apply(f->manager, c->scrape, c->n_scrape, LABELS_EMPTY, c);
+    scrape_manager_apply(f->manager, c->scrape, c->n_scrape, c, 0);
     DiscoverySet sets[8];
     size_t n = MIN(c->n_scrape, (size_t)8);
     for (size_t i = 0; i < n; i++)
@@ -89,10 +88,6 @@ static void fake_apply(Fake *f, const char *yaml) {
     f->config = c;
 }
 
-static void fake_groups(void *arg, Str set, TargetGroup *const *groups, size_t n) {
-    scrape_manager_targets(((Fake *)arg)->manager, set, groups, n);
-}
-
 static void fake_init(Fake *f, const char *yaml) {
     *f = (Fake){.content_type = "text/plain; version=0.0.4", .page = ""};
     loop_new_virtual(FAKE_START, &f->loop);
@@ -100,7 +95,7 @@ static void fake_init(Fake *f, const char *yaml) {
     f->storage = mem_storage_new();
     f->manager = scrape_manager_new(&(ScrapeManagerOptions){
         .loop = f->loop,
-        .ingest = f->pool,
+        .pool = f->pool,
         .storage = f->storage,
         .client = (HttpClient *)f,
         .call = fake_call,
@@ -109,8 +104,11 @@ static void fake_init(Fake *f, const char *yaml) {
         .owner_ref = config_ref_owner,
         .owner_unref = config_unref_owner,
     });
-    f->discovery = discovery_new(&(DiscoveryOptions){
-        .loop = f->loop, .pool = f->pool, .name = "scrape", .on_groups = fake_groups, .arg = f});
+    f->discovery = discovery_new(&(DiscoveryOptions){.loop = f->loop,
+                                                     .pool = f->pool,
+                                                     .name = "scrape",
+                                                     .on_groups = scrape_manager_on_groups,
+                                                     .arg = f->manager});
     fake_apply(f, yaml);
 }
 
@@ -118,12 +116,9 @@ static void fake_run(Fake *f, int64_t until_s) {
     loop_virtual_run_until(f->loop, FAKE_START + until_s * 1000);
 }
 
-static void fake_stopped(void *arg) { ((Fake *)arg)->stopped = true; }
-
 static void fake_free(Fake *f) {
     discovery_free(f->discovery);
-    scrape_manager_stop(f->manager, fake_stopped, f);
-    CHECK(f->stopped);
+    scrape_manager_stop(f->manager);
     arena_deinit(&f->arena);
     work_pool_free(f->pool);
     scrape_manager_free(f->manager);
@@ -177,11 +172,15 @@ static Str fake_samples(Fake *f, const char *name, const char *label, const char
     return str_of(text);
 }
 
+static int fake_keep(void *arg, const TargetView *t) {
+    *(TargetView *)arg = *t;
+    return 1;
+}
+
 /* The first active target. */
-static TargetInfo fake_target(Fake *f) {
-    TargetInfo *v;
-    size_t n = scrape_manager_active(f->manager, STR_NULL, &f->arena, &v);
-    if (!n)
+static TargetView fake_target(Fake *f) {
+    TargetView t;
+    if (!scrape_manager_each_active(f->manager, STR_NULL, fake_keep, &t))
         test_fail(__FILE__, __LINE__, "no target");
-    return v[0];
+    return t;
 }

@@ -70,18 +70,24 @@ typedef struct World {
     ScrapeManager *manager;
     LoopTimer poll;
     unsigned polls;
-    TargetInfo target;
+    TargetHealth health;
+    char last_error[200];
     Arena arena;
 } World;
+
+static int note(void *arg, const TargetView *t) {
+    World *w = arg;
+    w->health = t->health;
+    (void)snprintf(w->last_error, sizeof(w->last_error), "%.*s", SA(t->last_error));
+    return 0;
+}
 
 /* Ends the loop once a scrape has gone well, or after ten seconds. */
 static void look(void *arg) {
     World *w = arg;
-    TargetInfo *v;
-    size_t n = scrape_manager_active(w->manager, STR_NULL, &w->arena, &v);
-    if ((n == 1 && v[0].health != TARGET_UNKNOWN) || ++w->polls > 200) {
-        w->target = n ? v[0] : (TargetInfo){0};
-        scrape_manager_stop(w->manager, NULL, NULL);
+    (void)scrape_manager_each_active(w->manager, STR_NULL, note, w);
+    if (w->health != TARGET_UNKNOWN || ++w->polls > 200) {
+        scrape_manager_stop(w->manager);
         loop_stop(w->loop);
     } else {
         loop_timer_after(&w->poll, 50);
@@ -108,20 +114,20 @@ TEST (a_compressed_page_is_scraped_over_the_loopback) {
     CHECK_INT(config_load(str_of(yaml), STR("t.yml"), 0, &config, &problem), 0);
     w.manager = scrape_manager_new(&(ScrapeManagerOptions){.loop = w.loop,
                                                            .client = client,
-                                                           .ingest = pool,
+                                                           .pool = pool,
                                                            .storage = storage,
                                                            .owner_ref = config_ref_owner,
                                                            .owner_unref = config_unref_owner});
-    scrape_manager_apply(w.manager, config->scrape, config->n_scrape, LABELS_EMPTY, config);
+    scrape_manager_apply(w.manager, config->scrape, config->n_scrape, config, 0);
     TargetGroup *g = target_group_new(config->scrape[0]->sd.of[SD_STATIC].v, STR("0"), (Label){0});
-    scrape_manager_targets(w.manager, STR("j"), &g, 1);
+    scrape_manager_on_groups(w.manager, STR("j"), &g, 1);
     target_group_unref(g);
     config_unref(config);
     loop_timer_init(&w.poll, w.loop, look, &w);
     loop_timer_after(&w.poll, 50);
     loop_run(w.loop);
-    CHECK_STR(w.target.last_error, STR(""));
-    CHECK(w.target.health == TARGET_UP);
+    CHECK_CSTR(w.last_error, "");
+    CHECK(w.health == TARGET_UP);
     CHECK(exporter.requests > 0 && exporter.compressed);
     work_pool_free(pool);
     scrape_manager_free(w.manager);

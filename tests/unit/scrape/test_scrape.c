@@ -7,7 +7,7 @@
 
 /* The time of the first scrape after the start, in seconds: the target's place in its interval. */
 static double first_tick(Fake *f) {
-    TargetInfo t = fake_target(f);
+    TargetView t = fake_target(f);
     return (double)(t.last_scrape_ms - FAKE_START) / 1000.0;
 }
 
@@ -34,7 +34,7 @@ TEST (a_page_is_stored_on_a_stable_grid_with_its_reports) {
     f.page = "# HELP a Alpha.\n# TYPE a counter\na{x=\"1\"} 1\nb 2\n";
     f.latency_ms = 300;
     fake_run(&f, 25);
-    TargetInfo t = {0};
+    TargetView t = {0};
     t = fake_target(&f);
     CHECK(t.health == TARGET_UP && t.last_error.n == 0);
     CHECK_CSTR(f.url, "http://h:1/metrics");
@@ -92,7 +92,7 @@ TEST (a_page_with_a_bad_line_leaves_nothing_but_markers_and_up_0) {
     double tick = first_tick(&f);
     f.page = "a 2\nb{ 2\n";
     fake_run(&f, 20);
-    TargetInfo t = {0};
+    TargetView t = {0};
     t = fake_target(&f);
     CHECK(str_starts(t.last_error, STR("line 2: ")));
     CHECK(t.health == TARGET_DOWN);
@@ -109,7 +109,7 @@ TEST (a_page_with_a_bad_line_leaves_nothing_but_markers_and_up_0) {
 
 TEST (failed_calls_statuses_and_types_say_why) {
     Fake f;
-    TargetInfo t = {0};
+    TargetView t = {0};
     fake_init(&f, ONE_JOB);
     f.page = "a 1\n";
     f.failure = "connection refused";
@@ -164,7 +164,7 @@ TEST (limits_fail_the_whole_scrape) {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Fake f;
         char yaml[600];
-        TargetInfo t = {0};
+        TargetView t = {0};
         (void)snprintf(yaml, sizeof(yaml), "%s%s  extra_scrape_metrics: true\n", ONE_JOB,
                        cases[i].limit);
         fake_init(&f, yaml);
@@ -257,7 +257,7 @@ TEST (a_reload_keeps_what_did_not_change_and_reads_anew_what_did) {
 
 TEST (a_job_over_its_target_limit_fails_all_of_them) {
     Fake f;
-    TargetInfo t = {0};
+    TargetView t = {0};
     fake_init(&f, "scrape_configs:\n- job_name: j\n  scrape_interval: 10s\n  target_limit: 1\n"
                   "  static_configs: [{targets: ['h:1', 'h:2']}]\n");
     f.page = "a 1\n";
@@ -268,19 +268,21 @@ TEST (a_job_over_its_target_limit_fails_all_of_them) {
     fake_free(&f);
 }
 
+static int collect_metadata(void *arg, Str metric, const Metadata *meta) {
+    Buf *b = arg;
+    buf_addf(b, "%.*s %s [%.*s]; ", SA(metric), metric_type_text(meta->type), SA(meta->help));
+    return 0;
+}
+
 TEST (metadata_is_read_from_the_page_remembered) {
     Fake f;
-    TargetMetadata *v;
+    Buf b = BUF_INIT(0);
     fake_init(&f, ONE_JOB);
     f.page = "# HELP a Al \"pha\".\n# TYPE a counter\na 1\n# HELP b Beta.\nb 2\n";
     fake_run(&f, 20);
-    CHECK_INT(scrape_manager_metadata(f.manager, STR_NULL, &f.arena, &v), 2);
-    CHECK_STR(v[0].metric, STR("a"));
-    CHECK(v[0].metadata.type == METRIC_COUNTER);
-    CHECK_STR(v[0].metadata.help, STR("Al \"pha\"."));
-    CHECK_STR(labels_get(v[0].target, LABEL_JOB), STR("j"));
-    CHECK_INT(scrape_manager_metadata(f.manager, STR("b"), &f.arena, &v), 1);
-    CHECK_STR(v[0].metadata.help, STR("Beta."));
+    CHECK_INT(scrape_manager_metadata(fake_target(&f).target, collect_metadata, &b), 0);
+    CHECK_STR(buf_str(&b), STR("a counter [Al \"pha\".]; b unknown [Beta.]; "));
+    buf_deinit(&b);
     fake_free(&f);
 }
 
