@@ -57,7 +57,7 @@ def module_of(path):
 
 def resolve(root, include, here):
     """The repository path an #include "..." means, in the order of the compiler's search path."""
-    for base in (here, "include", "src", ".", "tests"):
+    for base in (here, "include", "src", ".", "tests", "tools"):
         path = os.path.normpath(os.path.join(base, include))
         if os.path.exists(os.path.join(root, path)):
             return path

@@ -1,8 +1,9 @@
 /*
  * Reading pages of samples: Prometheus' text format 0.0.4 and 1.0.0, and OpenMetrics 0.0.1 and
- * 1.0.0, with what Prometheus' parsers accept and refuse. A pull parser over a body that is all in
- * memory and stays the caller's; every Str it gives points into that body. Nothing is allocated.
- * One thread at a time a parser.
+ * 1.0.0, with what Prometheus' parsers accept and refuse (compared with Prometheus 3.5 page by
+ * page; one difference is wanted: blanks before a name are not made part of the name). A pull
+ * parser over a body that is all in memory and stays the caller's; every Str it gives points into
+ * that body. Nothing is allocated. One thread at a time a parser.
  *
  * Exporters print the same lines in the same order each time, so a caller that scrapes again should
  * remember ExpoParser.text of each sample and offer it to expo_next_expect(): one memcmp over

@@ -45,8 +45,8 @@ typedef struct FloatHistogram {
 } FloatHistogram;
 
 /* A copy in one block of its own; caller frees with mem_free(). */
-Histogram *histogram_copy(const Histogram *h) NODISCARD;
-FloatHistogram *float_histogram_copy(const FloatHistogram *h) NODISCARD;
+Histogram *histogram_dup(const Histogram *h) NODISCARD;
+FloatHistogram *float_histogram_dup(const FloatHistogram *h) NODISCARD;
 
 /*
  * What cur's hint is when it follows prev in one series: RESET_GAUGE and RESET_YES as cur says

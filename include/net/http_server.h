@@ -42,8 +42,8 @@ typedef struct HttpExchange {
     Str peer;      /* "127.0.0.1:40112" */
     const HttpHeader *headers;
     size_t n_headers;
-    /* Query string first, then a form body (application/x-www-form-urlencoded); order kept, repeats
-     * kept. */
+    /* A form body (application/x-www-form-urlencoded) first, then the query string, so that of both
+     * the body's value counts, as in Go; order kept, repeats kept. */
     const HttpParam *params;
     size_t n_params;
     Str wildcard; /* what :name or *rest of the route matched, decoded once */

@@ -7,6 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+_Static_assert((int)TOK_LUNLESS - (int)TOK_ADD == (int)OP_UNLESS, "ORDER OPERATORS");
+_Static_assert((int)TOK_LIMIT_RATIO - (int)TOK_SUM == (int)AGG_LIMIT_RATIO, "ORDER AGGREGATES");
+
 /* ---- tokens and errors ---- */
 
 const Token *peek_token(Parser *p) {

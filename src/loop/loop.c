@@ -184,6 +184,8 @@ void loop_free(Loop *l) {
         return;
     }
     assert(!l->pools);
+    while (run_posts(l)) { /* they may free what they were posted for */
+    }
     if (!l->is_virtual) {
         for (size_t i = 0; i < l->signals.n; i++) {
             uv_close((uv_handle_t *)&l->signals.v[i]->uv, on_signal_closed);

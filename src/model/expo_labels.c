@@ -28,7 +28,7 @@ static Str normal_float(Str value, Arena *a) {
         return value;
     }
     CLEANUP(buf_deinit) Buf text = BUF_INIT(0);
-    number_format_g(&text, v);
+    number_format_g(&text, v == 0 ? 0 : v); /* no sign */
     bool whole = isfinite(v);
     for (size_t i = 0; i < text.n; i++) {
         whole &= text.p[i] != '.' && text.p[i] != 'e';

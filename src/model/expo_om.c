@@ -79,7 +79,8 @@ static int om_eof(ExpoParser *p, const char *at) {
     if (at < p->end && *at == '\n') {
         at++;
     }
-    if (at < p->end) {
+    /* A zero byte counts as the end, as in the text format. */
+    if (at < p->end && *at != '\0') {
         return expo_wanted(p, at, "nothing after # EOF");
     }
     p->at = p->end;

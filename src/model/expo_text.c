@@ -78,7 +78,13 @@ static int text_hash(ExpoParser *p, const char *at) {
             return text_meta(p, word + 4, false);
         }
     }
-    end_line(p, line_end(p, at));
+    const char *end = line_end(p, at);
+    /* Nor does it read on behind a zero byte in a comment without a blank. */
+    if (word == at + 1 && memchr(at, '\0', (size_t)(end - at))) {
+        p->at = p->end;
+        return EXPO_END;
+    }
+    end_line(p, end);
     return EXPO_COMMENT;
 }
 
@@ -87,7 +93,7 @@ int expo_text_entry(ExpoParser *p) {
     while (at < p->end && *at == '\n') {
         at = expo_skip_blanks(at + 1, p->end);
     }
-    /* A zero byte where a line should start ends the page for Prometheus too. */
+    /* Prometheus takes a zero byte where a line should start for the end of the page. */
     if (at == p->end || *at == '\0') {
         p->at = p->end;
         return EXPO_END;

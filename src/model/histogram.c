@@ -36,7 +36,7 @@ static size_t parts_size(uint32_t numbers_a, uint32_t numbers_b, uint32_t number
            ((size_t)spans_a + spans_b) * sizeof(BucketSpan);
 }
 
-Histogram *histogram_copy(const Histogram *h) {
+Histogram *histogram_dup(const Histogram *h) {
     Histogram *copy =
         mem_alloc(sizeof(*copy) + parts_size(h->n_positive, h->n_negative, h->n_custom,
                                              h->n_positive_spans, h->n_negative_spans));
@@ -45,7 +45,7 @@ Histogram *histogram_copy(const Histogram *h) {
     return copy;
 }
 
-FloatHistogram *float_histogram_copy(const FloatHistogram *h) {
+FloatHistogram *float_histogram_dup(const FloatHistogram *h) {
     FloatHistogram *copy =
         mem_alloc(sizeof(*copy) + parts_size(h->n_positive, h->n_negative, h->n_custom,
                                              h->n_positive_spans, h->n_negative_spans));

@@ -1,10 +1,11 @@
 /*
- * Scraping: a pool of targets a job, each target fetched at its own stable offset in the interval, its page parsed and
- * appended as one transaction on an ingest worker. Loop thread only unless said otherwise.
- *
- * (Settled by the integrator for src/api and src/server; the owner of src/scrape may add to it.)
+ * Scrapes every target of every job on time. One ScrapeManager a process; everything here is loop
+ * thread only, except where a function says otherwise. Bodies are decoded, parsed and appended on
+ * the pool; one scrape is one transaction.
  */
 #pragma once
+
+#include <stdatomic.h>
 
 #include "discovery/discovery.h"
 #include "loop/loop.h"
@@ -16,60 +17,67 @@ typedef struct ScrapeManager ScrapeManager;
 
 typedef struct ScrapeManagerOptions {
     Loop *loop;
-    HttpClient *client;
-    WorkPool *ingest;     /* parse and append */
+    WorkPool *pool; /* ingest */
     Storage *storage;
-    bool extra_metrics;   /* feature extra-scrape-metrics */
-    /* What ScrapeConfigs live in: held while a pool uses them. */
+    /* How pages are fetched: http_call() and http_call_cancel() when NULL, or a test's. */
+    HttpClient *client;
+    HttpCall *(*call)(HttpClient *client, const HttpCallRequest *request,
+                      void (*fn)(void *arg, HttpCallResult *r), void *arg);
+    void (*cancel)(HttpCall *call);
+    Str user_agent;     /* copied; empty = Prometheus/3.14.0, which some exporters look for */
+    bool extra_metrics; /* for all jobs: feature extra-scrape-metrics */
+    /* Holds the configuration that jobs live in. */
     void *(*owner_ref)(void *owner);
     void (*owner_unref)(void *owner);
 } ScrapeManagerOptions;
 
-ScrapeManager *scrape_manager_new(const ScrapeManagerOptions *o);
-/* From now on these jobs; pools whose configuration did not change go on. Targets come by scrape_manager_targets(). */
-void scrape_manager_apply(ScrapeManager *m, const ScrapeConfig *const *configs, size_t n, Labels external_labels, void *owner);
-/* A job's target groups as discovery gives them (DiscoveryOptions.on_groups with set = job_name). */
-void scrape_manager_targets(ScrapeManager *m, Str job, TargetGroup *const *groups, size_t n);
-/* Stops timers and cancels fetches, writes no stale markers; done(arg) when the last append has ended. */
-void scrape_manager_stop(ScrapeManager *m, void (*done)(void *arg), void *arg);
+ScrapeManager *scrape_manager_new(const ScrapeManagerOptions *options);
+/*
+ * From now on these jobs, which live in owner. What did not change goes on undisturbed; jobs that
+ * are gone end, with stale markers after two intervals. seed moves all targets in their intervals:
+ * a hash of what tells this server from its replicas (host name, external labels).
+ */
+void scrape_manager_apply(ScrapeManager *m, const ScrapeConfig *const *jobs, size_t n, void *owner,
+                          uint64_t seed);
+/* The targets of a job: fits DiscoveryOptions.on_groups. */
+void scrape_manager_on_groups(void *manager, Str job, TargetGroup *const *groups, size_t n);
+/* Stops at once: no stale markers, calls under way are cancelled. Free the pool after this: its
+ * last jobs still use the storage. */
+void scrape_manager_stop(ScrapeManager *m);
+/* After the pool has gone. */
 void scrape_manager_free(ScrapeManager *m);
+
+/* ---- for the API */
 
 typedef enum TargetHealth { TARGET_UNKNOWN, TARGET_UP, TARGET_DOWN } TargetHealth;
 const char *target_health_text(TargetHealth h); /* unknown, up, down */
 
-/* What the API shows of a target; strings in the caller's arena. */
-typedef struct TargetInfo {
+typedef struct TargetView {
     Str pool;
-    Labels discovered, labels; /* before and after relabelling (labels: without __*) */
-    Str url, global_url;       /* scrapeUrl; globalUrl is the same with a host others can reach */
-    Str last_error;            /* empty when the last scrape went well */
-    TargetHealth health;
-    int64_t last_scrape_ms;    /* 0 = not yet */
+    Labels discovered, labels;
+    Str url; /* scrapeUrl and globalUrl; the latter with the host name for localhost is the API's */
+    Str last_error;         /* "" = none */
+    int64_t last_scrape_ms; /* 0 = never */
     double last_duration_s;
-    Str interval, timeout;     /* "15s", "10s" */
-} TargetInfo;
-typedef struct DroppedTargetInfo {
-    Str pool;
-    Labels discovered;
-} DroppedTargetInfo;
+    TargetHealth health;
+    Str interval, timeout; /* as labels say */
+    const void *target;    /* for scrape_manager_metadata() */
+} TargetView;
 
-/* pool STR_NULL = all. Sorted by pool, then as discovered. */
-size_t scrape_manager_active(ScrapeManager *m, Str pool, Arena *a, TargetInfo **ret);
-size_t scrape_manager_dropped(ScrapeManager *m, Str pool, Arena *a, DroppedTargetInfo **ret);
-/* Number of dropped targets of a pool, also those not kept. */
-size_t scrape_manager_dropped_count(ScrapeManager *m, Str pool);
-size_t scrape_manager_pools(ScrapeManager *m, Arena *a, Str **ret); /* names, sorted */
+typedef struct PoolView {
+    Str name;
+    size_t active, dropped; /* all dropped, also those no more kept */
+} PoolView;
 
-/* TYPE, HELP and UNIT as the targets' pages say; any thread may not: loop thread. */
-typedef struct TargetMetadata {
-    Labels target; /* labels of the target */
-    Str metric;
-    Metadata metadata;
-} TargetMetadata;
-/* metric STR_NULL = all. Of each target in turn; limit 0 = none. */
-size_t scrape_manager_metadata(ScrapeManager *m, Str metric, Arena *a, TargetMetadata **ret);
-
-typedef struct ScrapeSummary {
-    size_t up, down, unknown;
-} ScrapeSummary;
-void scrape_manager_summary(ScrapeManager *m, ScrapeSummary *ret);
+/* Pools by name. A result of fn other than 0 ends the walk and is returned. */
+int scrape_manager_each_pool(ScrapeManager *m, int (*fn)(void *arg, const PoolView *p), void *arg);
+/* Targets of one pool, or of all (STR_NULL). Views are good during the call. */
+int scrape_manager_each_active(ScrapeManager *m, Str pool,
+                               int (*fn)(void *arg, const TargetView *t), void *arg);
+/* Only pool and discovered are set. */
+int scrape_manager_each_dropped(ScrapeManager *m, Str pool,
+                                int (*fn)(void *arg, const TargetView *t), void *arg);
+/* What the target's page says of its metrics; waits while a page of it is being appended. Strings
+ * are good during the call. */
+int scrape_manager_metadata(const void *target,
+                            int (*fn)(void *arg, Str metric, const Metadata *meta), void *arg);

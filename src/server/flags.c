@@ -124,7 +124,11 @@ static int set_value(Flag *f, Str value, Problem *p) {
 static void set_defaults(void) {
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         Flag *f = &table[i];
+        f->given = false;
+        f->list = NULL;
+        f->n_list = 0;
         if (f->kind == FLAG_STRS && !f->fallback[0]) {
+            f->text = STR("");
             continue;
         }
         (void)set_value(f, str_of(f->fallback), NULL); /* defaults are ours: they parse */

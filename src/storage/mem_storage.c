@@ -436,10 +436,10 @@ static int mem_append_histogram(Appender *base, SeriesRef *ref, Labels labels, i
     MemSample sample = {.t = t, .st = st};
     if (h) {
         sample.kind = SAMPLE_HISTOGRAM;
-        sample.h = histogram_copy(h);
+        sample.h = histogram_dup(h);
     } else {
         sample.kind = SAMPLE_FLOAT_HISTOGRAM;
-        sample.fh = float_histogram_copy(fh);
+        sample.fh = float_histogram_dup(fh);
     }
     vec_push(&a->pending, (Pending){*ref, sample});
     return APPEND_OK;

@@ -103,7 +103,7 @@ static int read_top(Block *b, StatsReader s, size_t limit, Arena *a, bool pair_n
 }
 
 static int give_labels(Block *b, LmdbTxn *txn, size_t limit, Arena *a, TsdbCardinality *ret) {
-    StatsReader s;
+    StatsReader s = {0};
     Counts values = {0}, bytes = {0};
     int r = stats_begin(b, txn, STATS_LABELS, &s);
     if (r == 0) {
@@ -122,7 +122,7 @@ static int give_labels(Block *b, LmdbTxn *txn, size_t limit, Arena *a, TsdbCardi
 
 static int give_top(Block *b, LmdbTxn *txn, Str key, bool pair_names, size_t limit, Arena *a,
                     TsdbCount **ret, size_t *ret_n) {
-    StatsReader s;
+    StatsReader s = {0};
     Counts c = {0};
     int r = stats_begin(b, txn, key, &s);
     if (r == 0) {

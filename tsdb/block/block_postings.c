@@ -98,8 +98,30 @@ static int block_all(PostingsSource *s, Ids *ret) {
     return 0;
 }
 
+static int block_value(PostingsSource *s, uint32_t id, Str name, Str *ret) {
+    BlockPostings *p = CONTAINER_OF(s, BlockPostings, source);
+    SeriesRecord rec;
+    uint32_t n, name_at, value_at;
+    int r = block_series_record(p->block, id, &rec);
+    if (r == 0) {
+        r = series_record_labels(&rec, &n);
+    }
+    *ret = STR("");
+    for (uint32_t i = 0; r == 0 && i < n; i++) {
+        Str at;
+        r = series_record_pair(&rec, &name_at, &value_at);
+        if (r == 0) {
+            r = block_symbol(p->block, name_at, &at);
+        }
+        if (r == 0 && str_eq(at, name)) {
+            return block_symbol(p->block, value_at, ret);
+        }
+    }
+    return r;
+}
+
 static const PostingsSourceOps block_postings_ops = {block_pair, block_values, block_list,
-                                                     block_all};
+                                                     block_all, block_value};
 
 int block_postings_init(BlockPostings *p, Block *b) {
     *p = (BlockPostings){{&block_postings_ops, (uint32_t)b->meta.series}, b, NULL};

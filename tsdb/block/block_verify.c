@@ -27,16 +27,16 @@ static int verify_table(Block *b, LmdbTxn *txn, int table, const atomic_bool *ca
 
 typedef struct Totals {
     uint64_t samples, chunks, pairs; /* pairs: of all series together */
+    int64_t t[CHUNK_SAMPLES_MAX];    /* scratch */
+    double v[CHUNK_SAMPLES_MAX];
 } Totals;
 
 static int verify_series(BlockCursor *c, const BlockSeries *s, Totals *t) {
-    static _Thread_local int64_t times[CHUNK_SAMPLES_MAX];
-    static _Thread_local double values[CHUNK_SAMPLES_MAX];
     for (uint32_t i = 0; i < s->n; i++) {
         Chunk chunk;
         int r = block_cursor_chunk(c, i, &chunk);
         if (r == 0) {
-            r = chunk_decode(&chunk, times, values);
+            r = chunk_decode(&chunk, t->t, t->v);
         }
         if (r < 0) {
             return r;
@@ -88,6 +88,23 @@ static int verify_postings(Block *b, LmdbTxn *txn, uint64_t pairs) {
     return r != LMDB_NOT_FOUND ? r : lists == b->meta.pairs && sum == pairs ? 0 : -EBADMSG;
 }
 
+static int verify_content(Block *b, LmdbTxn *txn, const atomic_bool *cancel, Problem *p) {
+    Totals *t = NEW(Totals);
+    int r = verify_all_series(b, cancel, t, p);
+    if (r == 0 && (t->samples != b->meta.samples || t->chunks != b->meta.chunks)) {
+        (void)problem_set(p, 0, 0, "block %s has not as many samples as it states", b->meta.id);
+        r = -EBADMSG;
+    } else if (r == 0) {
+        r = verify_postings(b, txn, t->pairs);
+        if (r < 0) {
+            (void)problem_set(p, 0, 0, "the postings of block %s do not fit its series",
+                              b->meta.id);
+        }
+    }
+    mem_free(t);
+    return r;
+}
+
 static int verify(Block *b, LmdbTxn *txn, const atomic_bool *cancel, Problem *p) {
     for (int i = 0; i < TABLE_COUNT; i++) {
         int r = verify_table(b, txn, i, cancel);
@@ -97,20 +114,7 @@ static int verify(Block *b, LmdbTxn *txn, const atomic_bool *cancel, Problem *p)
             return r;
         }
     }
-    Totals t = {0};
-    int r = verify_all_series(b, cancel, &t, p);
-    if (r < 0) {
-        return r;
-    }
-    if (t.samples != b->meta.samples || t.chunks != b->meta.chunks) {
-        (void)problem_set(p, 0, 0, "block %s has not as many samples as it states", b->meta.id);
-        return -EBADMSG;
-    }
-    r = verify_postings(b, txn, t.pairs);
-    if (r < 0) {
-        (void)problem_set(p, 0, 0, "the postings of block %s do not fit its series", b->meta.id);
-    }
-    return r;
+    return verify_content(b, txn, cancel, p);
 }
 
 int block_verify(Block *b, const atomic_bool *cancel, Problem *problem) {

@@ -43,10 +43,10 @@ static void put_time(ChunkWriter *w, uint8_t *data, int64_t t) {
     int64_t change = (int64_t)((uint64_t)delta - (uint64_t)w->delta);
     if (change == 0) {
         put_short(w, data, 0, 1);
-    } else if (fits(change, 14)) {
-        put_short(w, data, UINT64_C(2) << 14 | low_bits(change, 14), 16);
-    } else if (fits(change, 17)) {
-        put_short(w, data, UINT64_C(6) << 17 | low_bits(change, 17), 20);
+    } else if (fits(change, 6)) {
+        put_short(w, data, UINT64_C(2) << 6 | low_bits(change, 6), 8);
+    } else if (fits(change, 12)) {
+        put_short(w, data, UINT64_C(6) << 12 | low_bits(change, 12), 15);
     } else if (fits(change, 20)) {
         put_short(w, data, UINT64_C(14) << 20 | low_bits(change, 20), 24);
     } else {
@@ -141,12 +141,12 @@ static inline int64_t signed_bits(uint64_t v, unsigned skip, unsigned k) {
 
 static inline int64_t take_change(XorReader *r, uint64_t next) {
     if (next < UINT64_C(0xc) << 60) {
-        r->at += 16;
-        return signed_bits(next, 2, 14);
+        r->at += 8;
+        return signed_bits(next, 2, 6);
     }
     if (next < UINT64_C(0xe) << 60) {
-        r->at += 20;
-        return signed_bits(next, 3, 17);
+        r->at += 15;
+        return signed_bits(next, 3, 12);
     }
     if (next < UINT64_C(0xf) << 60) {
         r->at += 24;

@@ -7,8 +7,8 @@
  *
  *     time: the step less the step before (the first: less 0), in two's complement
  *         0                      the same step
- *         10   + 14 bits         -2^13 .. 2^13-1
- *         110  + 17 bits
+ *         10   + 6 bits          -32 .. 31: the jitter of a scrape
+ *         110  + 12 bits         -2048 .. 2047
  *         1110 + 20 bits
  *         1111 + 64 bits
  *     value: x = bits XOR bits of the value before (the first: XOR 0)

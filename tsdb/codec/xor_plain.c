@@ -32,7 +32,7 @@ static uint64_t bits(BitReader *r, unsigned n) {
 
 /* The change of the step; 0 when there is none. */
 static uint64_t read_change(BitReader *r) {
-    static const unsigned sizes[] = {0, 14, 17, 20, 64};
+    static const unsigned sizes[] = {0, 6, 12, 20, 64};
     unsigned class = 0;
     while (class < 4 && bit(r)) {
         class ++;

@@ -2,6 +2,9 @@
  * A sample's way into a series: head_sample_add(), used by commits and by replay; and the appender,
  * which collects samples, journals them and then applies them.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head.h"
@@ -130,8 +133,8 @@ void head_cursor_end(Head *h, HeadCursor *c) {
         head_raise(&h->max_time, c->max);
     }
     atomic_fetch_add(&h->samples, c->added);
-    metric_add(h->metrics->appended, (double)c->added);
-    if (c->refused) {
+    if (h->journal) { /* replay is no appending */
+        metric_add(h->metrics->appended, (double)c->added);
         metric_add(h->metrics->out_of_order, (double)c->refused);
     }
     *c = (HeadCursor){0};
@@ -159,7 +162,8 @@ static bool in_bounds(HeadAppender *a, int64_t t) {
         if (max == TIME_MIN_MS) {
             max = t;
         }
-        a->min_valid = MAX(atomic_load(&a->head->min_valid), max - a->head->range_ms / 2);
+        int64_t bound = MAX(atomic_load(&a->head->min_valid), atomic_load(&a->head->min_append));
+        a->min_valid = MAX(bound, max - a->head->range_ms / 2);
         a->bound_known = true;
     }
     return t >= a->min_valid;

@@ -4,6 +4,9 @@
  * this reader is registered), sorted into ranks, and series are compared by the ranks of their
  * pairs.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "tsdb/block/block_writer.h"
 #include "tsdb/head/head.h"

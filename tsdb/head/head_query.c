@@ -1,4 +1,7 @@
 /* The head as a querier: postings under the index lock, labels in batches, samples without it. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "tsdb/head/head.h"
 

@@ -3,6 +3,9 @@
  * each worker decodes every record of samples and takes those of its own slots, so that a series'
  * samples stay in order without a lock. Records pass through a ring.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head.h"

@@ -26,6 +26,11 @@ typedef struct PostingsSourceOps {
     int (*list)(PostingsSource *s, uint64_t token, Ids *ret);
     /* Appends every series, sorted. */
     int (*all)(PostingsSource *s, Ids *ret);
+    /* The value of one series' label, empty when it has none; good until the next call. May be
+     * NULL: then a matcher always goes by postings, also where looking at a few series would be
+     * less work.
+     */
+    int (*value)(PostingsSource *s, uint32_t id, Str name, Str *ret);
 } PostingsSourceOps;
 struct PostingsSource {
     const PostingsSourceOps *ops;

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -54,7 +56,7 @@ static int segment_make(Journal *j, SegmentHeader h, int *ret_fd) {
     CLEANUP(buf_deinit) Buf header = {0};
     journal_put_segment_header(&header, h);
     /* Room in advance makes fdatasync cheaper; without it the journal works as well. */
-    (void)file_allocate(fd, j->segment_bytes, false);
+    (void)!file_allocate(fd, j->segment_bytes, false);
     r = file_pwrite(fd, header.p, header.n, 0);
     if (r == 0) {
         r = file_sync_folder(j->dir);
@@ -242,7 +244,8 @@ static void sync_failed(Journal *j, int r) {
     metric_inc(j->writes_failed);
 }
 
-int journal_sync(Journal *j) {
+/* What was written so far; by the syncing thread, or after it ended. */
+static int journal_sync(Journal *j) {
     pthread_mutex_lock(&j->lock);
     int fd = j->fd;
     uint64_t number = j->current.number;

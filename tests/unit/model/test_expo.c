@@ -133,6 +133,8 @@ TEST (text_samples) {
     TEXT("", "");
     TEXT("\n\n", "");
     TEXT("a 1\n\0b 2\n", "__name__=a 1\n");
+    TEXT("#x\0\nb 2\n", "");
+    TEXT("# x\0\nb 2\n", "comment\n__name__=b 2\n");
 }
 
 TEST (text_names_in_quotes) {
@@ -173,6 +175,7 @@ TEST (text_bounds_are_normalised_by_the_type_in_force) {
          "__name__=a_bucket,le=1e+06,quantile=1 2\n");
     TEXT("# TYPE a summary\na{quantile=\"0\",le=\"1\"} 1\n",
          "type a 5\n__name__=a,quantile=0.0,le=1 1\n");
+    TEXT("# TYPE a histogram\na{le=\"-0\"} 1\n", "type a 3\n__name__=a,le=0.0 1\n");
     TEXT("a{le=\"1\"} 1\n", "__name__=a,le=1 1\n");
 }
 
@@ -365,7 +368,7 @@ TEST (pages_of_others_parse_completely) {
         size_t n = fread(page, 1, 1 << 20, f);
         fclose(f);
         bool om = strstr(e->d_name, ".om.") != NULL;
-        CLEANUP(buf_deinit) Buf out = BUF_INIT(0), again = BUF_INIT(0);
+        CLEANUP(buf_deinit) Buf again = BUF_INIT(0);
         ExpoParser p;
         size_t samples = 0;
         int r;

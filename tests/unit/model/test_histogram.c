@@ -18,7 +18,7 @@ static Histogram sample(const int64_t deltas[3], uint64_t count) {
 
 TEST (a_copy_is_whole_and_its_own) {
     int64_t deltas[] = {1, 1, -1};
-    Histogram h = sample(deltas, 4), *copy = histogram_copy(&h);
+    Histogram h = sample(deltas, 4), *copy = histogram_dup(&h);
     deltas[0] = 9;
     CHECK_INT(copy->positive[0], 1);
     CHECK_INT(copy->positive_spans[1].offset, 1);

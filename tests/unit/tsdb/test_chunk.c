@@ -132,8 +132,8 @@ TEST (random_times_come_back) {
 
 TEST (steps_at_the_edges_of_their_classes_come_back) {
     static const int64_t changes[] = {
-        8191,   8192,   -8192,  -8193,   65535,   65536,     -65536,
-        -65537, 524287, 524288, -524288, -524289, INT32_MAX, -(INT64_C(1) << 40)};
+        31,    32,     -32,    -33,     2047,    2048,      -2048,
+        -2049, 524287, 524288, -524288, -524289, INT32_MAX, -(INT64_C(1) << 40)};
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         Samples s = {.n = 3, .t = {0, INT64_C(1) << 41, (INT64_C(1) << 42) + changes[i]}};
         check_round_trip(&s);
@@ -272,4 +272,17 @@ TEST (an_unknown_encoding_is_refused) {
     CHECK_INT(chunk_decode(&c, t, v), -EBADMSG);
     c.n = CHUNK_SAMPLES_MAX + 1;
     CHECK_INT(chunk_decode(&c, t, v), -EBADMSG);
+}
+
+/* docs/formats/chunk.md, "An example". */
+TEST (the_example_of_the_format) {
+    static const uint8_t want[] = {0xc4, 0x4f, 0xff, 0x8f, 0xa1, 0x03, 0x84, 0xaf, 0xfe};
+    Samples s = {.n = 3, .t = {1000, 2000, 3001}, .v = {1, 1, 2}};
+    uint8_t *copy;
+    Chunk c = encode(&s, &copy);
+    for (uint32_t i = 0; i < c.size; i++) {
+        CHECK_INT(copy[i], i < sizeof(want) ? want[i] : -1);
+    }
+    CHECK_INT(c.size, sizeof(want));
+    mem_free(copy);
 }

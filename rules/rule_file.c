@@ -1,0 +1,315 @@
+#include "rules/rule_file.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "rules/template/prom_template.h"
+#include "schema/schema.h"
+
+#define FILE_BYTES_MAX (64u << 20)
+
+typedef struct LoadedFile {
+    RuleFile file;
+    Arena arena;
+    atomic_uint refs;
+} LoadedFile;
+
+/* ---- schema */
+
+typedef struct GroupYaml {
+    RuleGroupDef def; /* first: what is kept */
+    SchemaList rules;
+} GroupYaml;
+
+typedef struct FileYaml {
+    SchemaList groups;
+} FileYaml;
+
+static int place_rule(SchemaContext *cx, const YamlNode *node, void *object) {
+    RuleDef *d = object;
+    const YamlNode *expr = yaml_node_find(node, "expr");
+    d->line = yaml_node_line(node);
+    d->expr_line = expr ? yaml_node_line(expr) : d->line;
+    d->expr_column = expr ? yaml_node_column(expr) : 0;
+    return 0;
+}
+
+static int place_group(SchemaContext *cx, const YamlNode *node, void *object) {
+    ((GroupYaml *)object)->def.line = yaml_node_line(node);
+    return 0;
+}
+
+#define RULE(k, kd, member) {.key = k, .kind = kd, .offset = offsetof(RuleDef, member)}
+static const SchemaField RULE_FIELDS[] = {
+    RULE("record", SCHEMA_STR, record),
+    RULE("alert", SCHEMA_STR, alert),
+    RULE("expr", SCHEMA_STR, expr),
+    RULE("for", SCHEMA_DURATION, for_ms),
+    RULE("keep_firing_for", SCHEMA_DURATION, keep_firing_for_ms),
+    RULE("labels", SCHEMA_LABELS, labels),
+    RULE("annotations", SCHEMA_LABELS, annotations),
+};
+static const Schema RULE_SCHEMA = {.name = "rule",
+                                   .size = sizeof(RuleDef),
+                                   .fields = RULE_FIELDS,
+                                   .n = ARRAY_LEN(RULE_FIELDS),
+                                   .check = place_rule};
+
+static const SchemaField GROUP_FIELDS[] = {
+    {.key = "name", .kind = SCHEMA_STR, .offset = offsetof(GroupYaml, def.name)},
+    {.key = "interval", .kind = SCHEMA_DURATION, .offset = offsetof(GroupYaml, def.interval_ms)},
+    {.key = "query_offset",
+     .kind = SCHEMA_DURATION,
+     .offset = offsetof(GroupYaml, def.query_offset_ms),
+     .set_offset = offsetof(GroupYaml, def.has_query_offset)},
+    {.key = "limit", .kind = SCHEMA_INT, .offset = offsetof(GroupYaml, def.limit)},
+    {.key = "labels", .kind = SCHEMA_LABELS, .offset = offsetof(GroupYaml, def.labels)},
+    {.key = "rules",
+     .kind = SCHEMA_LIST,
+     .offset = offsetof(GroupYaml, rules),
+     .sub = &RULE_SCHEMA},
+};
+static const Schema GROUP_SCHEMA = {.name = "rule group",
+                                    .size = sizeof(GroupYaml),
+                                    .fields = GROUP_FIELDS,
+                                    .n = ARRAY_LEN(GROUP_FIELDS),
+                                    .check = place_group};
+
+static const SchemaField FILE_FIELDS[] = {
+    {.key = "groups",
+     .kind = SCHEMA_LIST,
+     .offset = offsetof(FileYaml, groups),
+     .sub = &GROUP_SCHEMA},
+};
+static const Schema FILE_SCHEMA = {.name = "rule file",
+                                   .size = sizeof(FileYaml),
+                                   .fields = FILE_FIELDS,
+                                   .n = ARRAY_LEN(FILE_FIELDS)};
+
+/* ---- checks */
+
+typedef struct Check {
+    const PromqlEngine *engine;
+    const RuleGroupDef *group;
+    const RuleDef *rule;
+    size_t n;
+    Problem *problem;
+} Check;
+
+static int PRINTF_LIKE(4, 5) refuse(const Check *c, int line, int column, const char *fmt, ...) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(4096);
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vaddf(&b, fmt, ap);
+    va_end(ap);
+    Str name = c->rule->record.n ? c->rule->record : c->rule->alert;
+    return problem_set(c->problem, line, column, "group \"%.*s\", rule %zu, \"%.*s\": %.*s",
+                       SA(c->group->name), c->n, SA(name), SA(buf_str(&b)));
+}
+
+static int check_expr(const Check *c) {
+    const RuleDef *r = c->rule;
+    if (!r->expr.n) {
+        return refuse(c, r->expr_line, r->expr_column, "field 'expr' must be set in rule");
+    }
+    Problem p = {0};
+    PromqlType type;
+    if (promql_check(c->engine, r->expr, &type, &p) < 0) {
+        return refuse(c, r->expr_line, r->expr_column,
+                      "could not parse expression: %d:%d: parse error: %s", p.line, p.column,
+                      p.text);
+    }
+    return 0;
+}
+
+static int check_record(const Check *c) {
+    const RuleDef *r = c->rule;
+    if (r->annotations.n) {
+        return refuse(c, r->line, 0, "invalid field 'annotations' in recording rule");
+    }
+    if (r->for_ms) {
+        return refuse(c, r->line, 0, "invalid field 'for' in recording rule");
+    }
+    if (r->keep_firing_for_ms) {
+        return refuse(c, r->line, 0, "invalid field 'keep_firing_for' in recording rule");
+    }
+    if (!label_name_valid_utf8(r->record)) {
+        return refuse(c, r->line, 0, "invalid recording rule name: %.*s", SA(r->record));
+    }
+    if (str_find(r->record, '{') < r->record.n || str_find(r->record, '}') < r->record.n) {
+        return refuse(c, r->line, 0,
+                      "braces present in the recording rule name; should it be in expr?: %.*s",
+                      SA(r->record));
+    }
+    return 0;
+}
+
+static int check_labels(const Check *c) {
+    const RuleDef *r = c->rule;
+    for (size_t i = 0; i < r->labels.n; i++) {
+        Label l = r->labels.v[i];
+        if (!label_name_valid_utf8(l.name) || str_eq(l.name, LABEL_NAME)) {
+            return refuse(c, r->line, 0, "invalid label name: %.*s", SA(l.name));
+        }
+        if (!utf8_valid(l.value)) {
+            return refuse(c, r->line, 0, "invalid label value: %.*s", SA(l.value));
+        }
+    }
+    for (size_t i = 0; i < r->annotations.n; i++) {
+        if (!label_name_valid_utf8(r->annotations.v[i].name)) {
+            return refuse(c, r->line, 0, "invalid annotation name: %.*s",
+                          SA(r->annotations.v[i].name));
+        }
+    }
+    return 0;
+}
+
+/* Templates must parse; what they do is only known when they run. */
+static int check_templates(const Check *c, Labels l, const char *what) {
+    CLEANUP(buf_deinit) Buf name = BUF_INIT(0);
+    buf_addf(&name, "__alert_%.*s", SA(c->rule->alert));
+    for (size_t i = 0; i < l.n; i++) {
+        Problem p = {0};
+        PromTemplate *t = prom_template_new(buf_str(&name), l.v[i].value, &p);
+        if (!t) {
+            return refuse(c, c->rule->line, 0, "%s \"%.*s\": %s", what, SA(l.v[i].name), p.text);
+        }
+        prom_template_free(t);
+    }
+    return 0;
+}
+
+static int check_rule(const Check *c) {
+    const RuleDef *r = c->rule;
+    if (r->record.n && r->alert.n) {
+        return refuse(c, r->line, 0, "only one of 'record' and 'alert' must be set");
+    }
+    if (!r->record.n && !r->alert.n) {
+        return refuse(c, r->line, 0, "one of 'record' or 'alert' must be set");
+    }
+    int e = check_expr(c);
+    e = e < 0 ? e : r->record.n ? check_record(c) : 0;
+    e = e < 0 ? e : check_labels(c);
+    if (e < 0 || r->record.n) {
+        return e;
+    }
+    e = check_templates(c, r->labels, "label");
+    return e < 0 ? e : check_templates(c, r->annotations, "annotation");
+}
+
+static int check_group_labels(const RuleGroupDef *g, Problem *problem) {
+    for (size_t i = 0; i < g->labels.n; i++) {
+        Label l = g->labels.v[i];
+        if (!label_name_valid_utf8(l.name) || str_eq(l.name, LABEL_NAME)) {
+            return problem_set(problem, g->line, 0, "invalid label name: %.*s", SA(l.name));
+        }
+        if (!utf8_valid(l.value)) {
+            return problem_set(problem, g->line, 0, "invalid label value: %.*s", SA(l.value));
+        }
+    }
+    return 0;
+}
+
+static int check_group(const RuleGroupDef *groups, size_t i, const PromqlEngine *engine,
+                       Problem *problem) {
+    const RuleGroupDef *g = &groups[i];
+    if (!g->name.n) {
+        return problem_set(problem, g->line, 0, "Groupname must not be empty");
+    }
+    for (size_t k = 0; k < i; k++) {
+        if (str_eq(groups[k].name, g->name)) {
+            return problem_set(problem, g->line, 0,
+                               "groupname: \"%.*s\" is repeated in the same file", SA(g->name));
+        }
+    }
+    int e = check_group_labels(g, problem);
+    for (size_t k = 0; e == 0 && k < g->n_rules; k++) {
+        e = check_rule(&(Check){engine, g, &g->rules[k], k + 1, problem});
+    }
+    return e;
+}
+
+/* The group's labels under the rule's own; unlike a builder this keeps empty values, which say
+ * "remove". */
+static Labels merge_labels(Arena *a, Labels group, Labels rule) {
+    Label *v = ARENA_ARRAY(a, Label, group.n + rule.n + 1);
+    size_t n = 0, i = 0, k = 0;
+    while (i < group.n || k < rule.n) {
+        int c = i == group.n ? 1 : k == rule.n ? -1 : str_cmp(group.v[i].name, rule.v[k].name);
+        v[n++] = c < 0 ? group.v[i] : rule.v[k];
+        i += c <= 0;
+        k += c >= 0;
+    }
+    return (Labels){v, n};
+}
+
+static int take_groups(LoadedFile *f, const FileYaml *y, const PromqlEngine *engine,
+                       Problem *problem) {
+    const GroupYaml *in = y->groups.v;
+    RuleGroupDef *out = ARENA_ARRAY(&f->arena, RuleGroupDef, y->groups.n + 1);
+    for (size_t i = 0; i < y->groups.n; i++) {
+        RuleDef *rules = in[i].rules.v;
+        out[i] = in[i].def;
+        out[i].rules = rules;
+        out[i].n_rules = in[i].rules.n;
+        int e = check_group(out, i, engine, problem);
+        if (e < 0) {
+            return e;
+        }
+        for (size_t k = 0; k < in[i].rules.n; k++) {
+            rules[k].labels = merge_labels(&f->arena, in[i].def.labels, rules[k].labels);
+        }
+    }
+    f->file.groups = out;
+    f->file.n_groups = y->groups.n;
+    return 0;
+}
+
+int rule_file_parse(Str text, Str path, const PromqlEngine *engine, RuleFile **ret,
+                    Problem *problem) {
+    LoadedFile *f = NEW(LoadedFile);
+    atomic_init(&f->refs, 1);
+    f->file.path = arena_str(&f->arena, path);
+    FileYaml y = {0};
+    problem_set_file(problem, path);
+    int r = schema_load(&FILE_SCHEMA, text, path, &f->arena, NULL, &y, problem);
+    if (r == 0) {
+        r = take_groups(f, &y, engine, problem);
+    }
+    if (r < 0) {
+        rule_file_unref(&f->file);
+        return r;
+    }
+    *ret = &f->file;
+    return 0;
+}
+
+int rule_file_load(const char *path, const PromqlEngine *engine, RuleFile **ret,
+                   Problem *problem) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(FILE_BYTES_MAX);
+    int r = file_read_whole(path, FILE_BYTES_MAX, &b);
+    if (r < 0) {
+        problem_set_file(problem, str_of(path));
+        return problem_set(problem, 0, 0, "cannot be read: %s", strerror(-r));
+    }
+    return rule_file_parse(buf_str(&b), str_of(path), engine, ret, problem);
+}
+
+RuleFile *rule_file_ref(RuleFile *f) {
+    atomic_fetch_add(&CONTAINER_OF(f, LoadedFile, file)->refs, 1);
+    return f;
+}
+
+void rule_file_unref(RuleFile *f) {
+    if (!f) {
+        return;
+    }
+    LoadedFile *l = CONTAINER_OF(f, LoadedFile, file);
+    if (atomic_fetch_sub(&l->refs, 1) == 1) {
+        arena_deinit(&l->arena);
+        mem_free(l);
+    }
+}

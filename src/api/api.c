@@ -1,0 +1,42 @@
+#include "api/api.h"
+
+#include "api/handlers.h"
+
+static const HttpRoute routes[] = {
+#define ROUTE(methods_, pattern_, handler_, body_max_)                                             \
+    {.methods = (methods_), .pattern = pattern_, .handler = handler_, .body_bytes_max = body_max_},
+#include "api/routes.def"
+#undef ROUTE
+};
+
+const HttpRoute *api_routes(size_t *ret_n) {
+    *ret_n = ARRAY_LEN(routes);
+    return routes;
+}
+
+/* What has an answer while the journal is still being replayed. */
+static bool answers_always(Str path) {
+    static const char *const paths[] = {"/-/healthy", "/-/quit", "/-/reload", "/metrics", "/version",
+                                        "/api/v1/status/walreplay", "/api/v1/status/buildinfo",
+                                        "/api/v1/status/flags", "/api/v1/status/config",
+                                        "/api/v1/status/runtimeinfo"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        if (str_eqc(path, paths[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool api_before(HttpExchange *x, void *arg) {
+    const Api *api = arg;
+    if ((api->ready && !api->stopping) || answers_always(x->path)) {
+        return true;
+    }
+    HttpHeader stopping = {STR("X-Prometheus-Stopping"), api->stopping ? STR("true") : STR("false")};
+    http_respond(x,
+                 &(HttpAnswer){.status = 503, .content_type = "text/plain; charset=utf-8",
+                               .headers = &stopping, .n_headers = 1},
+                 STR("Service Unavailable\n"));
+    return false;
+}

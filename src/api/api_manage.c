@@ -1,0 +1,131 @@
+/* Life of the process: /-/healthy, /-/ready, /-/reload, /-/quit, /metrics, the admin calls. */
+#include "api/handlers.h"
+#include "api/params.h"
+#include "api/reply.h"
+#include "base/metrics.h"
+#include "format/json.h"
+
+#define NAMES_MAX 1000
+
+static const char PLAIN[] = "text/plain; charset=utf-8";
+
+void api_healthy(HttpExchange *x, void *arg) {
+    http_respond(x, &(HttpAnswer){.status = 200, .content_type = PLAIN},
+                 STR("Narthex is Healthy.\n"));
+}
+
+/* While the database is not open api_before() has answered. */
+void api_ready(HttpExchange *x, void *arg) {
+    http_respond(x, &(HttpAnswer){.status = 200, .content_type = PLAIN}, STR("Narthex is Ready.\n"));
+}
+
+static bool lifecycle_on(const Api *api, HttpExchange *x) {
+    if (!api->lifecycle) {
+        http_respond(x, &(HttpAnswer){.status = 403, .content_type = PLAIN},
+                     STR("Lifecycle API is not enabled."));
+    }
+    return api->lifecycle;
+}
+
+static void reloaded(void *arg, const ApiReloadResult *r) {
+    HttpExchange *x = arg;
+    if (r->ok) {
+        http_respond(x, &(HttpAnswer){.status = 200}, STR_NULL);
+    } else {
+        http_respond_text(x, 500, "failed to reload config: %s", r->error);
+    }
+}
+
+void api_reload(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    if (lifecycle_on(api, x)) {
+        api->hooks->reload(api->server, reloaded, x);
+    }
+}
+
+void api_quit(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    if (lifecycle_on(api, x)) {
+        http_respond(x, &(HttpAnswer){.status = 200, .content_type = PLAIN},
+                     STR("Requesting termination... Goodbye!"));
+        api->hooks->quit(api->server);
+    }
+}
+
+void api_metrics(HttpExchange *x, void *arg) {
+    Str names[NAMES_MAX], name;
+    size_t n = 0;
+    for (size_t at = 0; n < NAMES_MAX && http_param_next(x, "name[]", &at, &name);) {
+        names[n++] = name;
+    }
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
+    metrics_write(&b, n ? names : NULL, n);
+    http_respond(x,
+                 &(HttpAnswer){.status = 200,
+                               .content_type = "text/plain; version=0.0.4; charset=utf-8; "
+                                               "escaping=underscores"},
+                 buf_str(&b));
+}
+
+typedef struct SnapshotJob {
+    Api *api;
+    HttpExchange *x;
+    bool skip_head;
+} SnapshotJob;
+
+static void run_snapshot(void *arg) {
+    SnapshotJob *job = arg;
+    char name[64];
+    int err = tsdb_snapshot(job->api->tsdb, job->skip_head, name);
+    if (err < 0) {
+        reply_error(job->x, API_INTERNAL, "create snapshot: %s", strerror(-err));
+        return;
+    }
+    Reply r;
+    reply_begin(&r, job->x);
+    buf_addf(&r.b, "{\"name\":\"%s\"}", name);
+    reply_end(&r, NULL, 0, NULL, 0);
+}
+
+void api_snapshot(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    Str skip = http_param(x, "skip_head");
+    if (!api->admin) {
+        reply_error(x, API_UNAVAILABLE, "admin APIs disabled");
+        return;
+    }
+    if (skip.n && !str_eqc(skip, "true") && !str_eqc(skip, "false") && !str_eqc(skip, "1") &&
+        !str_eqc(skip, "0")) {
+        reply_error(x, API_BAD_DATA,
+                    "invalid parameter \"skip_head\": unable to parse boolean \"%.*s\"", SA(skip));
+        return;
+    }
+    SnapshotJob *job = ARENA_NEW(&x->arena, SnapshotJob);
+    *job = (SnapshotJob){api, x, str_eqc(skip, "true") || str_eqc(skip, "1")};
+    work_submit(api->queries, run_snapshot, NULL, job);
+}
+
+void api_alertmanagers(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    ApiAlertmanagers a = {0};
+    api->hooks->alertmanagers(api->server, &x->arena, &a);
+    const struct {
+        const char *key;
+        const Str *v;
+        size_t n;
+    } lists[] = {{"{\"activeAlertmanagers\":[", a.active, a.n_active},
+                 {",\"droppedAlertmanagers\":[", a.dropped, a.n_dropped}};
+    Reply r;
+    reply_begin(&r, x);
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+        buf_add_cstr(&r.b, lists[k].key);
+        for (size_t i = 0; i < lists[k].n; i++) {
+            buf_add_cstr(&r.b, i ? ",{\"url\":" : "{\"url\":");
+            json_quote(&r.b, lists[k].v[i]);
+            buf_add_char(&r.b, '}');
+        }
+        buf_add_char(&r.b, ']');
+    }
+    buf_add_char(&r.b, '}');
+    reply_end(&r, NULL, 0, NULL, 0);
+}

@@ -1,0 +1,274 @@
+/* /query, /query_range and what belongs to them: evaluation on a query worker, the result streamed as JSON. */
+#include "api/handlers.h"
+#include "api/params.h"
+#include "api/reply.h"
+#include "base/clock.h"
+#include "base/numtext.h"
+#include "format/json.h"
+
+#define POINTS_MAX 11000
+
+typedef struct QueryJob {
+    Api *api;
+    HttpExchange *x;
+    PromqlRequest request;
+    uint64_t limit;
+    bool stats, per_step, odd_stats;
+    int64_t queued_ns;
+} QueryJob;
+
+/* A scalar's value never has an exponent; a vector's may. */
+static void add_point(Buf *b, int64_t t, double v, bool scalar) {
+    buf_add_char(b, '[');
+    time_format_seconds(b, t);
+    buf_add_cstr(b, ",\"");
+    if (scalar) {
+        number_format_plain(b, v);
+    } else {
+        number_format_json(b, v);
+    }
+    buf_add_cstr(b, "\"]");
+}
+
+static void add_vector(Reply *r, const PromqlResult *q, size_t n) {
+    buf_add_char(&r->b, '[');
+    for (size_t i = 0; i < n && reply_room(r); i++) {
+        const PromqlSeries *s = &q->series[i];
+        buf_add_cstr(&r->b, i ? ",{\"metric\":" : "{\"metric\":");
+        reply_labels(&r->b, s->labels);
+        buf_add_cstr(&r->b, ",\"value\":");
+        add_point(&r->b, s->float_t[0], s->floats[0], false);
+        buf_add_char(&r->b, '}');
+    }
+    buf_add_char(&r->b, ']');
+}
+
+static void add_matrix(Reply *r, const PromqlResult *q, size_t n) {
+    buf_add_char(&r->b, '[');
+    for (size_t i = 0; i < n && reply_room(r); i++) {
+        const PromqlSeries *s = &q->series[i];
+        buf_add_cstr(&r->b, i ? ",{\"metric\":" : "{\"metric\":");
+        reply_labels(&r->b, s->labels);
+        buf_add_cstr(&r->b, ",\"values\":[");
+        for (size_t k = 0; k < s->n_floats && reply_room(r); k++) {
+            if (k) {
+                buf_add_char(&r->b, ',');
+            }
+            add_point(&r->b, s->float_t[k], s->floats[k], false);
+        }
+        buf_add_cstr(&r->b, "]}");
+    }
+    buf_add_char(&r->b, ']');
+}
+
+static void add_float_field(Buf *b, const char *lead, double v) {
+    buf_add_cstr(b, lead);
+    number_format_json(b, v);
+}
+
+static void add_per_step(Buf *b, const PromqlStats *s, const PromqlRequest *q) {
+    buf_add_cstr(b, ",\"totalQueryableSamplesPerStep\":[");
+    for (size_t i = 0; i < s->n_steps; i++) {
+        buf_add_cstr(b, i ? ",[" : "[");
+        time_format_seconds(b, q->start_ms + (int64_t)i * q->step_ms);
+        buf_addf(b, ",%llu]", (unsigned long long)s->per_step[i]);
+    }
+    buf_add_char(b, ']');
+}
+
+static void add_stats(Buf *b, const QueryJob *job, const PromqlStats *s) {
+    add_float_field(b, ",\"stats\":{\"timings\":{\"evalTotalTime\":", s->eval_total_s);
+    add_float_field(b, ",\"resultSortTime\":", s->result_sort_s);
+    add_float_field(b, ",\"queryPreparationTime\":", s->preparation_s);
+    add_float_field(b, ",\"innerEvalTime\":", s->inner_eval_s);
+    add_float_field(b, ",\"execQueueTime\":", s->queue_s);
+    add_float_field(b, ",\"execTotalTime\":", s->exec_total_s);
+    buf_addf(b, "},\"samples\":{\"totalQueryableSamples\":%llu",
+             (unsigned long long)s->total_samples);
+    if (job->per_step && s->per_step) {
+        add_per_step(b, s, &job->request);
+    }
+    buf_addf(b, ",\"samplesRead\":%llu,\"peakSamples\":%llu}}", (unsigned long long)s->samples_read,
+             (unsigned long long)s->peak_samples);
+}
+
+static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, size_t n) {
+    static const char *const types[] = {[PROMQL_NONE] = "none",
+                                        [PROMQL_SCALAR] = "scalar",
+                                        [PROMQL_VECTOR] = "vector",
+                                        [PROMQL_MATRIX] = "matrix",
+                                        [PROMQL_STRING] = "string"};
+    buf_addf(&r->b, "{\"resultType\":\"%s\",\"result\":", types[q->type]);
+    switch (q->type) {
+    case PROMQL_SCALAR: add_point(&r->b, q->series[0].float_t[0], q->series[0].floats[0], true); break;
+    case PROMQL_STRING:
+        buf_add_char(&r->b, '[');
+        time_format_seconds(&r->b, q->time_ms);
+        buf_add_char(&r->b, ',');
+        json_quote(&r->b, q->string);
+        buf_add_char(&r->b, ']');
+        break;
+    case PROMQL_VECTOR: add_vector(r, q, n); break;
+    case PROMQL_MATRIX: add_matrix(r, q, n); break;
+    case PROMQL_NONE: buf_add_cstr(&r->b, "[]"); break;
+    }
+    if (job->stats) {
+        add_stats(&r->b, job, &q->stats);
+    }
+    buf_add_char(&r->b, '}');
+}
+
+static void reply_query_error(HttpExchange *x, const PromqlResult *q) {
+    static const ApiErrorType types[] = {[PROMQL_BAD_DATA] = API_BAD_DATA,
+                                         [PROMQL_EXECUTION] = API_EXECUTION,
+                                         [PROMQL_TIMEOUT] = API_TIMEOUT,
+                                         [PROMQL_CANCELED] = API_CANCELED,
+                                         [PROMQL_INTERNAL] = API_INTERNAL};
+    bool parse = q->outcome == PROMQL_BAD_DATA;
+    reply_error(x, types[q->outcome], "%s%s", parse ? "invalid parameter \"query\": " : "",
+                q->error);
+}
+
+/* The warnings of the engine, and those of this layer. */
+static StrVec all_warnings(HttpExchange *x, const QueryJob *job, const PromqlResult *q, bool cut) {
+    StrVec w = {0};
+    for (size_t i = 0; i < q->n_warnings; i++) {
+        vec_push(&w, q->warnings[i]);
+    }
+    if (cut) {
+        vec_push(&w, STR("results truncated due to limit"));
+    }
+    if (job->odd_stats) {
+        vec_push(&w, STR("invalid value of the stats parameter: use \"true\" or \"all\""));
+    }
+    return w;
+}
+
+static void run_query(void *arg) {
+    QueryJob *job = arg;
+    HttpExchange *x = job->x;
+    double queued_s = (double)(clock_mono_ns() - job->queued_ns) / 1e9;
+    PromqlResult *q = promql_exec(job->api->engine, job->api->storage, &job->request);
+    q->stats.queue_s = queued_s;
+    if (q->outcome != PROMQL_OK) {
+        reply_query_error(x, q);
+        promql_result_free(q);
+        return;
+    }
+    size_t n = q->n_series;
+    bool cut = job->limit && (q->type == PROMQL_VECTOR || q->type == PROMQL_MATRIX) && n > job->limit;
+    if (cut) {
+        n = (size_t)job->limit;
+    }
+    StrVec warnings = all_warnings(x, job, q, cut);
+    Reply r;
+    reply_begin(&r, x);
+    add_result(&r, job, q, n);
+    reply_end(&r, warnings.v, warnings.n, q->infos, q->n_infos);
+    vec_free(&warnings);
+    promql_result_free(q);
+}
+
+/* What both forms of a query share. */
+static bool read_common(Api *api, HttpExchange *x, QueryJob *job) {
+    Str stats = http_param(x, "stats");
+    job->api = api;
+    job->x = x;
+    job->request.query = http_param(x, "query");
+    job->request.cancel = &x->gone;
+    job->stats = stats.n > 0;
+    job->per_step = job->request.per_step_stats = str_eqc(stats, "all");
+    job->odd_stats = job->stats && !job->per_step && !str_eqc(stats, "true");
+    return param_limit(x, "limit", &job->limit) &&
+           param_duration(x, "timeout", 0, &job->request.timeout_ms) &&
+           param_duration(x, "lookback_delta", 0, &job->request.lookback_ms);
+}
+
+static void submit(Api *api, QueryJob *job) {
+    job->queued_ns = clock_mono_ns();
+    work_submit(api->queries, run_query, NULL, job);
+}
+
+void api_query(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    QueryJob *job = ARENA_NEW(&x->arena, QueryJob);
+    int64_t time;
+    if (!read_common(api, x, job) || !param_time(x, "time", clock_wall_ms(), &time)) {
+        return;
+    }
+    job->request.start_ms = job->request.end_ms = time;
+    submit(api, job);
+}
+
+void api_query_range(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    QueryJob *job = ARENA_NEW(&x->arena, QueryJob);
+    PromqlRequest *q = &job->request;
+    if (!read_common(api, x, job)) {
+        return;
+    }
+    if (http_param(x, "start").n == 0 || http_param(x, "end").n == 0) {
+        const char *name = http_param(x, "start").n == 0 ? "start" : "end";
+        reply_error(x, API_BAD_DATA,
+                    "invalid parameter \"%s\": cannot parse \"\" to a valid timestamp", name);
+        return;
+    }
+    if (!param_time(x, "start", 0, &q->start_ms) || !param_time(x, "end", 0, &q->end_ms) ||
+        !param_duration(x, "step", -1, &q->step_ms)) {
+        return;
+    }
+    if (q->end_ms < q->start_ms) {
+        reply_error(x, API_BAD_DATA,
+                    "invalid parameter \"end\": end timestamp must not be before start time");
+    } else if (q->step_ms <= 0) {
+        reply_error(x, API_BAD_DATA,
+                    "invalid parameter \"step\": zero or negative query resolution step widths are "
+                    "not accepted. Try a positive integer");
+    } else if ((uint64_t)(q->end_ms - q->start_ms) / (uint64_t)q->step_ms > POINTS_MAX) {
+        reply_error(x, API_BAD_DATA,
+                    "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing "
+                    "the query resolution (?step=XX)");
+    } else {
+        submit(api, job);
+    }
+}
+
+/* No exemplars are kept, as in Prometheus without its exemplar-storage feature: the query is checked, the list empty. */
+void api_query_exemplars(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    int64_t start, end;
+    PromqlType type;
+    Problem p = {0};
+    if (!param_time(x, "start", TIME_MIN_MS, &start) || !param_time(x, "end", TIME_MAX_MS, &end)) {
+        return;
+    }
+    if (end < start) {
+        reply_error(x, API_BAD_DATA,
+                    "invalid parameter \"end\": end timestamp must not be before start timestamp");
+        return;
+    }
+    if (promql_check(api->engine, http_param(x, "query"), &type, &p) < 0) {
+        reply_error(x, API_BAD_DATA, "invalid parameter \"query\": %d:%d: parse error: %s", p.line,
+                    p.column, p.text);
+        return;
+    }
+    Reply r;
+    reply_begin(&r, x);
+    buf_add_cstr(&r.b, "[]");
+    reply_end(&r, NULL, 0, NULL, 0);
+}
+
+void api_format_query(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    Problem p = {0};
+    CLEANUP(buf_deinit) Buf text = BUF_INIT(16 << 20);
+    if (promql_format(api->engine, http_param(x, "query"), &text, &p) < 0) {
+        reply_error(x, API_BAD_DATA, "invalid parameter \"query\": %d:%d: parse error: %s", p.line,
+                    p.column, p.text);
+        return;
+    }
+    Reply r;
+    reply_begin(&r, x);
+    json_quote(&r.b, buf_str(&text));
+    reply_end(&r, NULL, 0, NULL, 0);
+}

@@ -1,0 +1,39 @@
+/*
+ * The envelope of /api/v1: {"status":"success","data":...,"warnings":[..],"infos":[..]}. A Reply collects the body and
+ * streams it once it is larger than a buffer, so that a big answer never lies in memory as text. One thread at a time.
+ */
+#pragma once
+
+#include "net/http_server.h"
+#include "storage/storage.h"
+
+typedef enum ApiErrorType {
+    API_BAD_DATA,     /* 400 */
+    API_EXECUTION,    /* 422 */
+    API_CANCELED,     /* 499 */
+    API_TIMEOUT,      /* 503 */
+    API_INTERNAL,     /* 500 */
+    API_NOT_FOUND,    /* 404 */
+    API_UNAVAILABLE,  /* 500, as Prometheus */
+} ApiErrorType;
+
+typedef struct Reply {
+    HttpExchange *x;
+    Buf b;
+    bool streaming, gone;
+} Reply;
+
+/* Begins the envelope; the caller then writes the value of "data" to r->b. */
+void reply_begin(Reply *r, HttpExchange *x);
+/* Between elements: sends what has gathered. False when the client has gone: stop writing. */
+bool reply_room(Reply *r);
+/* Closes the envelope with at most 10 warnings and infos each and ends the exchange. */
+void reply_end(Reply *r, const Str *warnings, size_t n_warnings, const Str *infos, size_t n_infos);
+void reply_end_warnings(Reply *r, const Warnings *w);
+/* The error envelope, whole. */
+void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void reply_no_content(HttpExchange *x);
+
+void reply_labels(Buf *b, Labels l);
+/* ["a","b"] */
+void reply_strings(Reply *r, const Str *v, size_t n);

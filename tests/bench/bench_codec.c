@@ -1,0 +1,199 @@
+/*
+ * Chunks: nanoseconds for an append, millions of samples decoded a second, bytes a sample; and a
+ * block: series and samples a second written, opened, read whole. One core.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "tsdb/block/block.h"
+#include "tsdb/block/block_writer.h"
+
+#define CHUNKS 4000
+#define ROUNDS 5
+
+typedef double (*ValueFn)(unsigned series, unsigned i);
+
+static double constant(unsigned series, unsigned i) { return series + 0.5; }
+static double counter(unsigned series, unsigned i) {
+    return 1000.0 * series + i * 7 + (i * 2654435761u) % 5;
+}
+static double seconds(unsigned series, unsigned i) {
+    return series + (i * 2654435761u % 1000) / 100.0 + i * 0.37;
+}
+static double noise(unsigned series, unsigned i) {
+    return (double)((series + 1) * UINT64_C(0x9e3779b97f4a7c15) * (i + 1) >> 12);
+}
+
+typedef struct Encoded {
+    ChunkWriter w[CHUNKS];
+    uint8_t *data[CHUNKS];
+    size_t bytes;
+} Encoded;
+
+/* Times jitter by a few ms, as those of a scrape do. */
+static void encode(Encoded *e, ValueFn fn, unsigned samples, unsigned jitter) {
+    e->bytes = 0;
+    for (unsigned c = 0; c < CHUNKS; c++) {
+        e->w[c] = (ChunkWriter){0};
+        for (unsigned i = 0; i < samples; i++) {
+            int64_t t = 1700000000000 + (int64_t)i * 15000;
+            t += jitter ? (int64_t)((i * 2654435761u) >> 7) % jitter : 0;
+            chunk_append(&e->w[c], e->data[c], t, fn(c, i));
+        }
+        e->bytes += chunk_writer_size(&e->w[c]);
+    }
+}
+
+static double decode(const Encoded *e) {
+    static int64_t t[CHUNK_SAMPLES_MAX];
+    static double v[CHUNK_SAMPLES_MAX];
+    double sum = 0;
+    for (unsigned c = 0; c < CHUNKS; c++) {
+        Chunk chunk = chunk_writer_view(&e->w[c], e->data[c]);
+        if (chunk_decode(&chunk, t, v) < 0) {
+            abort();
+        }
+        sum += v[0];
+    }
+    return sum;
+}
+
+static void measure(const char *name, ValueFn fn, unsigned samples, unsigned jitter) {
+    Encoded *e = NEW(Encoded);
+    for (unsigned c = 0; c < CHUNKS; c++) {
+        e->data[c] = mem_alloc(samples * 20 + CHUNK_APPEND_ROOM);
+    }
+    encode(e, fn, samples, jitter);
+    int64_t start = clock_thread_cpu_ns();
+    for (int i = 0; i < ROUNDS; i++) {
+        encode(e, fn, samples, jitter);
+    }
+    int64_t middle = clock_thread_cpu_ns();
+    double sum = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        sum += decode(e);
+    }
+    int64_t end = clock_thread_cpu_ns();
+    double n = (double)samples * CHUNKS * ROUNDS;
+    printf("%-9s %4u samples, jitter %2u: append %5.1f ns, decode %5.0f M/s, %.3f B/sample%s\n",
+           name, samples, jitter, (double)(middle - start) / n, n * 1000 / (double)(end - middle),
+           (double)e->bytes / samples / CHUNKS, sum == 0.25 ? "!" : "");
+    for (unsigned c = 0; c < CHUNKS; c++) {
+        mem_free(e->data[c]);
+    }
+    mem_free(e);
+}
+
+#define SERIES 20000
+#define BLOCK_SAMPLES 480
+
+static Labels series_labels(unsigned i, char text[64], Label l[3]) {
+    int n = snprintf(text, 32, "metric_%03u_total", i / 100);
+    int m = snprintf(text + 32, 32, "host-%04u:9100", i % 100);
+    l[0] = (Label){STR("__name__"), str_n(text, (size_t)n)};
+    l[1] = (Label){STR("instance"), str_n(text + 32, (size_t)m)};
+    l[2] = (Label){STR("job"), STR("node")};
+    return (Labels){l, 3};
+}
+
+static void check(int r, const char *what) {
+    if (r != 0) {
+        fprintf(stderr, "%s: %d\n", what, r);
+        exit(1);
+    }
+}
+
+static void write_block(const char *dir, char id[BLOCK_ID_SIZE]) {
+    static uint8_t data[BLOCK_SAMPLES * 20 + CHUNK_APPEND_ROOM];
+    BlockWriter *w;
+    char text[64];
+    Label l[3];
+    check(
+        block_writer_new(
+            &(BlockWriterOptions){.dir = dir, .min_time = 0, .max_time = 7200000, .level = 1}, &w),
+        "writer");
+    for (unsigned i = 0; i < SERIES; i++) {
+        block_writer_symbols(w, series_labels(i, text, l));
+    }
+    for (unsigned i = 0; i < SERIES; i++) {
+        ChunkWriter c = {0};
+        check(block_writer_series(w, series_labels(i, text, l)), "series");
+        for (unsigned k = 0; k < BLOCK_SAMPLES; k++) {
+            chunk_append(&c, data, (int64_t)k * 15000, counter(i, k));
+            if (c.n == CHUNK_OPEN_SAMPLES_MAX) {
+                Chunk chunk = chunk_writer_view(&c, data);
+                check(block_writer_chunk(w, &chunk), "chunk");
+                c = (ChunkWriter){0};
+            }
+        }
+    }
+    check(block_writer_finish(w, id), "finish");
+    block_writer_free(w);
+}
+
+static uint64_t read_block(Block *b) {
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    SampleIter *it = NULL;
+    SampleRun run;
+    Matcher m;
+    uint64_t n = 0;
+    check(matcher_init(&m, MATCH_NE, STR("job"), STR(""), NULL), "matcher");
+    check(block_querier(b, INT64_MIN, INT64_MAX, &q), "querier");
+    check(querier_select(q, &m, 1, NULL, NULL, &set), "select");
+    while (series_set_next(set, &s) > 0) {
+        it = series_set_iter(set, &s, it);
+        while (sample_iter_next(it, &run) > 0) {
+            n += run.n;
+        }
+    }
+    sample_iter_free(it);
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&m);
+    return n;
+}
+
+static void measure_block(void) {
+    char dir[] = "/tmp/bench-block-XXXXXX", id[BLOCK_ID_SIZE], path[128];
+    if (!mkdtemp(dir)) {
+        exit(1);
+    }
+    int64_t start = clock_mono_ns();
+    write_block(dir, id);
+    int64_t written = clock_mono_ns();
+    snprintf(path, sizeof(path), "%s/%s", dir, id);
+    Block *b;
+    check(block_open(path, &b, NULL), "open");
+    int64_t opened = clock_mono_ns();
+    uint64_t n = read_block(b);
+    int64_t cold = clock_mono_ns();
+    (void)read_block(b);
+    int64_t warm = clock_mono_ns();
+    const BlockMeta *m = block_meta(b);
+    printf("block of %d series x %d: written in %.0f ms (chunks of 120 joined), opened in %.0f us, "
+           "read "
+           "in %.0f ms, again in %.0f ms (%.0f M samples/s), %.3f B/sample\n",
+           SERIES, BLOCK_SAMPLES, (double)(written - start) / 1e6, (double)(opened - written) / 1e3,
+           (double)(cold - opened) / 1e6, (double)(warm - cold) / 1e6,
+           (double)n * 1e3 / (double)(warm - cold), (double)m->bytes / (double)m->samples);
+    block_unref(b);
+    (void)file_remove_tree(dir); /* a folder left in /tmp is no failure of the measurement */
+}
+
+int main(void) {
+    static const unsigned lengths[] = {120, 960};
+    for (int i = 0; i < 2; i++) {
+        measure("constant", constant, lengths[i], 0);
+        measure("counter", counter, lengths[i], 0);
+        measure("counter", counter, lengths[i], 8);
+        measure("seconds", seconds, lengths[i], 0);
+        measure("noise", noise, lengths[i], 0);
+    }
+    measure_block();
+    return 0;
+}

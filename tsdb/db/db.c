@@ -1,0 +1,444 @@
+/*
+ * The folder:
+ *     lock        held while open; empty after a clean end
+ *     format      "narthex-tsdb 1\n"
+ *     journal/    docs/formats/journal.md
+ *     head_chunks/  full chunks of the head, made anew at each start
+ *     <ULID>/     blocks, docs/formats/block.md
+ *     snapshots/
+ */
+#include "tsdb/db/db.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "storage/merge.h"
+
+#define RANGE_DEFAULT_MS (2 * HOUR_MS)
+#define RANGE_MAX_CEILING_MS (31 * DAY_MS)
+#define FORMAT_NAME "narthex-tsdb "
+#define FORMAT_VERSION 1
+
+static atomic_int replay_first, replay_last, replay_current;
+
+char *db_path(const Tsdb *db, const char *name) { return mem_printf("%s/%s", db->dir, name); }
+
+/* ---- the folder */
+
+static int lock_folder(Tsdb *db, bool *ret_clean, Problem *problem) {
+    char *path = db_path(db, "lock");
+    int r = file_open(path, O_RDWR | O_CREAT, 0666, &db->lock_fd);
+    uint64_t size = 0;
+    if (r == 0 && flock(db->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        r = -errno;
+        problem_set(problem, 0, 0, "lock DB directory: %s is held by another process", path);
+    } else if (r < 0) {
+        problem_set(problem, 0, 0, "lock DB directory: %s: %s", path, strerror(-r));
+    }
+    mem_free(path);
+    if (r < 0) {
+        return err_trace(r);
+    }
+    r = file_size(db->lock_fd, &size);
+    *ret_clean = r == 0 && size == 0;
+    char pid[32];
+    int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    (void)!file_pwrite(db->lock_fd, pid, (size_t)n, 0); /* only tells of the way it ended */
+    return 0;
+}
+
+static int check_format(Tsdb *db, Problem *problem) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(4096);
+    char *path = db_path(db, "format");
+    int version = 0;
+    int r = 0;
+    if (!file_exists(path)) {
+        buf_addf(&b, FORMAT_NAME "%d\n", FORMAT_VERSION);
+        r = file_write_durable(path, b.p, b.n, 0666);
+    } else {
+        r = file_read_whole(path, 4000, &b);
+        const char *text = buf_cstr(&b);
+        if (r == 0 &&
+            (!text || sscanf(text, FORMAT_NAME "%d", &version) != 1 || version > FORMAT_VERSION)) {
+            problem_set(problem, 0, 0,
+                        "%s: the database is of format %d, this version reads up to %d", path,
+                        version, FORMAT_VERSION);
+            mem_free(path);
+            return -ENOTSUP;
+        }
+    }
+    if (r < 0) {
+        problem_set(problem, 0, 0, "%s: %s", path, strerror(-r));
+    }
+    mem_free(path);
+    return r < 0 ? err_trace(r) : 0;
+}
+
+/* ---- replay */
+
+static void show_progress(void *arg, uint64_t first, uint64_t last, uint64_t current) {
+    (void)arg;
+    atomic_store(&replay_first, (int)first);
+    atomic_store(&replay_last, (int)last);
+    atomic_store(&replay_current, (int)current);
+}
+
+void tsdb_replay_progress(int *ret_min, int *ret_max, int *ret_current) {
+    *ret_min = atomic_load(&replay_first);
+    *ret_max = atomic_load(&replay_last);
+    *ret_current = atomic_load(&replay_current);
+}
+
+static int replay(Tsdb *db, unsigned threads, Problem *problem) {
+    int64_t start = clock_mono_ns();
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    HeadReplay *how = head_replay_begin(db->head, threads ? threads : (unsigned)MAX(cores, 1));
+    JournalReplay ops = {how, head_replay_record, show_progress};
+    int r = journal_replay(db->journal, &ops, problem);
+    int e = head_replay_end(how);
+    double seconds = (double)(clock_mono_ns() - start) / 1e9;
+    metric_set(db->metrics.replay_seconds, seconds);
+    if (r == 0 && e < 0) {
+        log_error("tsdb", "Journal: a record of samples did not decode, its rest is lost",
+                  L_ERR(e));
+    }
+    TsdbStats st;
+    tsdb_stats(db, &st);
+    log_info("tsdb", "Journal replay completed", L_INT("series", st.head_series),
+             L_INT("samples", st.samples_appended), L_FLOAT("seconds", seconds));
+    return r < 0 ? err_trace(r) : 0;
+}
+
+/* ---- life */
+
+static void make_metrics(DbMetrics *m) {
+    *m = (DbMetrics){
+        .blocks_loaded = metric_gauge("prometheus_tsdb_blocks_loaded",
+                                      "Number of currently loaded data blocks", NULL),
+        .blocks_bytes = metric_gauge(
+            "prometheus_tsdb_storage_blocks_bytes",
+            "The number of bytes that are currently used for local storage by all blocks.", NULL),
+        .lowest = metric_gauge("prometheus_tsdb_lowest_timestamp",
+                               "Lowest timestamp value stored in the database.", NULL),
+        .lowest_seconds = metric_gauge("prometheus_tsdb_lowest_timestamp_seconds",
+                                       "Lowest timestamp value stored in the database.", NULL),
+        .compactions = metric_counter(
+            "prometheus_tsdb_compactions_total",
+            "Total number of compactions that were executed for the partition.", NULL),
+        .compactions_failed =
+            metric_counter("prometheus_tsdb_compactions_failed_total",
+                           "Total number of compactions that failed for the partition.", NULL),
+        .compactions_triggered =
+            metric_counter("prometheus_tsdb_compactions_triggered_total",
+                           "Total number of triggered compactions for the partition.", NULL),
+        .compaction_seconds = metric_summary("prometheus_tsdb_compaction_duration_seconds",
+                                             "Duration of compaction runs", NULL, NULL, 0),
+        .time_retentions = metric_counter("prometheus_tsdb_time_retentions_total",
+                                          "The number of times that blocks were deleted because "
+                                          "the maximum time limit was exceeded.",
+                                          NULL),
+        .size_retentions = metric_counter("prometheus_tsdb_size_retentions_total",
+                                          "The number of times that blocks were deleted because "
+                                          "the maximum number of bytes was exceeded.",
+                                          NULL),
+        .limit_bytes = metric_gauge(
+            "prometheus_tsdb_retention_limit_bytes",
+            "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
+            NULL),
+        .limit_seconds = metric_gauge("prometheus_tsdb_retention_limit_seconds",
+                                      "How long to retain samples in storage.", NULL),
+        .reloads =
+            metric_counter("prometheus_tsdb_reloads_total",
+                           "Number of times the database reloaded block data from disk.", NULL),
+        .reloads_failed = metric_counter(
+            "prometheus_tsdb_reloads_failures_total",
+            "Number of times the database failed to reloadBlocks block data from disk.", NULL),
+        .replay_seconds = metric_gauge("prometheus_tsdb_data_replay_duration_seconds",
+                                       "Time taken to replay the data on disk.", NULL),
+        .clean_start = metric_gauge("prometheus_tsdb_clean_start",
+                                    "-1: lockfile is disabled. 0: a lockfile from a previous "
+                                    "execution was replaced. 1: lockfile creation was clean",
+                                    NULL),
+    };
+}
+
+static void set_gauges(void *arg) {
+    Tsdb *db = arg;
+    TsdbStats st;
+    tsdb_stats(db, &st);
+    metric_set(db->metrics.blocks_loaded, (double)st.blocks);
+    metric_set(db->metrics.blocks_bytes, (double)st.blocks_bytes);
+    metric_set(db->metrics.lowest, (double)st.lowest_time);
+    metric_set(db->metrics.lowest_seconds, (double)(st.lowest_time / 1000));
+    metric_set(db->metrics.limit_bytes, (double)atomic_load(&db->retention_bytes));
+    metric_set(db->metrics.limit_seconds, (double)(atomic_load(&db->retention_ms) / 1000));
+}
+
+static int storage_open_appender(Storage *s, Appender **ret) {
+    return head_appender(((Tsdb *)s)->head, ret);
+}
+
+static const StorageOps storage_ops = {db_querier, storage_open_appender};
+
+/* Blocks first: what they hold need not be taken from the journal. */
+static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
+    char *chunk_dir = db_path(db, "head_chunks"), *journal_dir = db_path(db, "journal");
+    int64_t blocks_end = INT64_MIN;
+    size_t bad = 0;
+    int r = block_list_open(db->dir, &db->blocks, &bad);
+    atomic_init(&db->bad_blocks, bad);
+    for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
+        blocks_end = MAX(blocks_end, block_meta(db->blocks->v[i])->max_time);
+    }
+    if (r == 0) {
+        r = head_open(&(HeadOptions){.chunk_dir = chunk_dir, .range_ms = db->range_ms}, &db->head);
+    }
+    if (r == 0) {
+        head_set_min_valid(db->head, blocks_end);
+        r = journal_open(&(JournalOptions){.dir = journal_dir,
+                                           .segment_bytes = o->journal_segment_bytes,
+                                           .sync_interval_ms = o->sync_interval_ms},
+                         &db->journal, problem);
+    }
+    if (r == 0) {
+        r = replay(db, o->replay_threads, problem);
+    }
+    if (r == 0) {
+        r = journal_start(db->journal);
+    }
+    if (r == 0) {
+        head_set_journal(db->head, db->journal);
+    }
+    mem_free(chunk_dir);
+    mem_free(journal_dir);
+    return r < 0 ? err_trace(r) : 0;
+}
+
+static int open_folder(Tsdb *db, const TsdbOptions *o, Problem *problem) {
+    int r = file_make_folder(db->dir);
+    bool clean = true;
+    if (r < 0) {
+        problem_set(problem, 0, 0, "data folder %s: %s", db->dir, strerror(-r));
+    }
+    if (r == 0 && !o->no_lockfile) {
+        r = lock_folder(db, &clean, problem);
+    }
+    metric_set(db->metrics.clean_start, o->no_lockfile ? -1 : clean);
+    return r < 0 ? r : check_format(db, problem);
+}
+
+int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
+    Problem own = {0};
+    problem = problem ? problem : &own;
+    Tsdb *db = NEW(Tsdb);
+    db->base.ops = &storage_ops;
+    db->dir = mem_strdup(o->dir);
+    db->range_ms = o->block_range_ms ? o->block_range_ms : RANGE_DEFAULT_MS;
+    db->range_max_option = o->block_range_max_ms;
+    db->lock_fd = -1;
+    atomic_init(&db->retention_ms, o->retention_ms);
+    atomic_init(&db->retention_bytes, o->retention_bytes);
+    pthread_rwlock_init(&db->view_lock, NULL);
+    pthread_mutex_init(&db->maintain_lock, NULL);
+    make_metrics(&db->metrics);
+    int r = open_folder(db, o, problem);
+    if (r == 0) {
+        r = open_parts(db, o, problem);
+    }
+    if (r < 0) {
+        if (!problem->text[0]) {
+            problem_set(problem, 0, 0, "data folder %s: %s", db->dir, strerror(-r));
+        }
+        tsdb_close(db);
+        return err_trace(r);
+    }
+    metrics_on_gather(set_gauges, db);
+    *ret = db;
+    return 0;
+}
+
+void tsdb_close(Tsdb *db) {
+    if (!db) {
+        return;
+    }
+    metrics_off_gather(set_gauges, db);
+    journal_close(db->journal);
+    head_free(db->head);
+    block_list_unref(db->blocks);
+    if (db->lock_fd >= 0) {
+        (void)!file_truncate(db->lock_fd, 0); /* else the next start says it was not clean */
+        file_close(db->lock_fd);
+    }
+    pthread_rwlock_destroy(&db->view_lock);
+    pthread_mutex_destroy(&db->maintain_lock);
+    mem_free(db->dir);
+    mem_free(db);
+}
+
+Storage *tsdb_storage(Tsdb *db) { return &db->base; }
+
+void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes) {
+    atomic_store(&db->retention_ms, retention_ms);
+    atomic_store(&db->retention_bytes, retention_bytes);
+}
+
+int64_t db_range_max(const Tsdb *db) {
+    int64_t max = db->range_max_option, retention = atomic_load(&db->retention_ms);
+    if (max == 0) {
+        max = retention ? MIN(RANGE_MAX_CEILING_MS, retention / 10) : RANGE_MAX_CEILING_MS;
+    }
+    return MAX(max, db->range_ms);
+}
+
+/* ---- views */
+
+BlockList *db_blocks(Tsdb *db) {
+    pthread_rwlock_rdlock(&db->view_lock);
+    BlockList *l = block_list_ref(db->blocks);
+    pthread_rwlock_unlock(&db->view_lock);
+    return l;
+}
+
+void db_publish(Tsdb *db, BlockList *list, int64_t truncate_at) {
+    pthread_rwlock_wrlock(&db->view_lock);
+    BlockList *old = db->blocks;
+    db->blocks = list;
+    if (truncate_at != INT64_MIN) {
+        head_truncate(db->head, truncate_at);
+    }
+    pthread_rwlock_unlock(&db->view_lock);
+    block_list_unref(old);
+    metric_inc(db->metrics.reloads);
+}
+
+/* A querier over parts of which some are missing: it says so in every answer. */
+typedef struct PartialQuerier {
+    Querier base;
+    Querier *inner;
+    size_t missing;
+} PartialQuerier;
+
+static void warn_missing(const PartialQuerier *q, Warnings *w) {
+    if (w) {
+        warnings_add(
+            w, "%zu damaged block(s) of the database are left out, the answer may lack samples",
+            q->missing);
+    }
+}
+
+static int partial_select(Querier *base, const Matcher *m, size_t n, const SelectHints *hints,
+                          Warnings *w, SeriesSet **ret) {
+    PartialQuerier *q = (PartialQuerier *)base;
+    warn_missing(q, w);
+    return q->inner->ops->select(q->inner, m, n, hints, w, ret);
+}
+
+static int partial_label_names(Querier *base, const Matcher *m, size_t n, uint64_t limit, Arena *a,
+                               Warnings *w, StrVec *ret) {
+    PartialQuerier *q = (PartialQuerier *)base;
+    warn_missing(q, w);
+    return q->inner->ops->label_names(q->inner, m, n, limit, a, w, ret);
+}
+
+static int partial_label_values(Querier *base, Str name, const Matcher *m, size_t n, uint64_t limit,
+                                Arena *a, Warnings *w, StrVec *ret) {
+    PartialQuerier *q = (PartialQuerier *)base;
+    warn_missing(q, w);
+    return q->inner->ops->label_values(q->inner, name, m, n, limit, a, w, ret);
+}
+
+static void partial_close(Querier *base) {
+    PartialQuerier *q = (PartialQuerier *)base;
+    querier_close(q->inner);
+    mem_free(q);
+}
+
+static const QuerierOps partial_ops = {partial_select, partial_label_names, partial_label_values,
+                                       partial_close};
+
+static Querier *partial_querier_new(Querier *inner, size_t missing) {
+    PartialQuerier *q = NEW(PartialQuerier);
+    *q = (PartialQuerier){{&partial_ops}, inner, missing};
+    return &q->base;
+}
+
+/* Head and blocks of one moment. */
+int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret) {
+    Tsdb *db = (Tsdb *)s;
+    VEC(Querier *) parts = {0};
+    Querier *q;
+    pthread_rwlock_rdlock(&db->view_lock);
+    int r = head_querier(db->head, mint, maxt, &q);
+    if (r == 0) {
+        vec_push(&parts, q);
+    }
+    for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
+        const BlockMeta *m = block_meta(db->blocks->v[i]);
+        if (m->min_time <= maxt && m->max_time > mint) {
+            r = block_querier(db->blocks->v[i], mint, maxt, &q);
+            if (r == 0) {
+                vec_push(&parts, q);
+            }
+        }
+    }
+    pthread_rwlock_unlock(&db->view_lock);
+    if (r == 0) {
+        size_t missing = atomic_load(&db->bad_blocks);
+        q = parts.n == 1 ? parts.v[0] : merge_querier_new(parts.v, parts.n);
+        *ret = missing > 0 ? partial_querier_new(q, missing) : q;
+    } else {
+        for (size_t i = 0; i < parts.n; i++) {
+            querier_close(parts.v[i]);
+        }
+    }
+    vec_free(&parts);
+    return r < 0 ? err_trace(r) : 0;
+}
+
+/* ---- telling about it */
+
+void tsdb_stats(Tsdb *db, TsdbStats *ret) {
+    BlockList *l = db_blocks(db);
+    Head *h = db->head;
+    *ret = (TsdbStats){
+        .head_series = atomic_load(&h->n_series),
+        .head_chunks = head_chunk_count(h),
+        .blocks = l->n,
+        .blocks_bytes = block_list_bytes(l),
+        .journal_bytes = journal_bytes(db->journal),
+        .samples_appended = atomic_load(&h->samples),
+        .head_min_time = atomic_load(&h->min_time),
+        .head_max_time = atomic_load(&h->max_time),
+    };
+    pthread_rwlock_rdlock(&h->index_lock);
+    ret->head_label_pairs = h->index.n_pairs;
+    pthread_rwlock_unlock(&h->index_lock);
+    ret->lowest_time = ret->head_min_time;
+    if (l->n > 0) {
+        ret->lowest_time = MIN(ret->lowest_time, block_meta(l->v[0])->min_time);
+    }
+    block_list_unref(l);
+}
+
+int tsdb_cardinality(Tsdb *db, size_t limit, Arena *a, TsdbCardinality *ret) {
+    return head_cardinality(db->head, limit, a, ret);
+}
+
+size_t tsdb_blocks(Tsdb *db, Arena *a, TsdbBlockInfo **ret) {
+    BlockList *l = db_blocks(db);
+    size_t n = l->n;
+    *ret = ARENA_ARRAY(a, TsdbBlockInfo, n ? n : 1);
+    for (size_t i = 0; *ret && i < n; i++) {
+        block_info(l->v[i], &(*ret)[i]);
+    }
+    block_list_unref(l);
+    return *ret ? n : 0;
+}

@@ -1,0 +1,41 @@
+/* What the files of tsdb/db share; the face is include/tsdb/tsdb.h. */
+#pragma once
+
+#include <pthread.h>
+
+#include "tsdb/db/block_list.h"
+#include "tsdb/head/head.h"
+
+typedef struct DbMetrics {
+    Metric *blocks_loaded, *blocks_bytes, *lowest, *lowest_seconds, *compactions,
+        *compactions_failed, *compactions_triggered, *compaction_seconds, *time_retentions,
+        *size_retentions, *limit_bytes, *limit_seconds, *reloads, *reloads_failed, *replay_seconds,
+        *clean_start;
+} DbMetrics;
+
+struct Tsdb {
+    Storage base;
+    char *dir;
+    int64_t range_ms;
+    int64_t range_max_option;
+    int lock_fd;
+    Head *head;
+    Journal *journal;
+    pthread_rwlock_t view_lock; /* of `blocks`; held shared while a querier is opened, so that it
+                                   sees a time range either in the head or in a block */
+    BlockList *blocks;
+    atomic_size_t bad_blocks;      /* that are left out of `blocks` */
+    pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
+    _Atomic int64_t retention_ms;
+    atomic_uint_fast64_t retention_bytes;
+    DbMetrics metrics;
+};
+
+/* "<dir>/<name>"; caller frees. */
+char *db_path(const Tsdb *db, const char *name);
+BlockList *db_blocks(Tsdb *db); /* a reference */
+/* Puts a list in the place of the current one; truncate_at != INT64_MIN: and the head gives up what
+ * is older, in the same moment for queriers. */
+void db_publish(Tsdb *db, BlockList *list, int64_t truncate_at);
+int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret);
+int64_t db_range_max(const Tsdb *db);

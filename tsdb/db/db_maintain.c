@@ -1,0 +1,311 @@
+/* What is to be done now and then: head to blocks, blocks to larger blocks, old blocks away. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "tsdb/block/block_writer.h"
+#include "tsdb/compact/compact.h"
+#include "tsdb/db/db.h"
+
+static int open_block(Tsdb *db, const char *id, Block **ret) {
+    Problem problem = {0};
+    char *path = db_path(db, id);
+    int r = block_open(path, ret, &problem);
+    if (r < 0) {
+        log_error("tsdb", "A new block cannot be read", L_CSTR("block", id),
+                  L_CSTR("reason", problem.text), L_ERR(r));
+        metric_inc(db->metrics.reloads_failed);
+    }
+    mem_free(path);
+    return r;
+}
+
+/* ---- head to block */
+
+static int64_t range_floor(int64_t t, int64_t range) {
+    int64_t q = t / range;
+    return (q - (t % range < 0)) * range;
+}
+
+/* More than one and a half ranges: so that late samples of the last half hour still find the head.
+ */
+static bool cut_is_due(const Tsdb *db, int64_t min) {
+    int64_t max = atomic_load(&db->head->max_time);
+    return max > min && (uint64_t)max - (uint64_t)min > (uint64_t)db->range_ms / 2 * 3;
+}
+
+static int cut_one(Tsdb *db, int64_t oldest) {
+    Head *h = db->head;
+    char id[BLOCK_ID_SIZE];
+    int64_t from = range_floor(oldest, db->range_ms), to = from + db->range_ms;
+    from = MAX(from, atomic_load(&h->truncated_at));
+    head_raise_min_valid(h, to);
+    int r = head_write_block(h, db->dir, from, to, NULL, id);
+    if (r < 0) {
+        return err_trace(r);
+    }
+    if (r == BLOCK_EMPTY) {
+        db_publish(db, block_list_ref(db->blocks), to);
+        return 0;
+    }
+    Block *b;
+    r = open_block(db, id, &b);
+    if (r < 0) {
+        return err_trace(r);
+    }
+    log_info("tsdb", "write block completed", L_CSTR("ulid", id), L_INT("mint", from),
+             L_INT("maxt", to), L_INT("series", block_meta(b)->series),
+             L_INT("samples", block_meta(b)->samples), L_INT("bytes", block_meta(b)->bytes));
+    db_publish(db, block_list_change(db->blocks, NULL, 0, b), to);
+    return 0;
+}
+
+/* The journal may go as soon as the blocks are durable; memory only when no querier looks back. */
+static int trim_head(Tsdb *db) {
+    (void)head_collect(db->head); /* else at the next call */
+    HeadCheckpoint c = {.head = db->head};
+    int64_t mint = atomic_load(&db->head->truncated_at);
+    return mint == INT64_MIN ? 0 : journal_trim(db->journal, mint, head_checkpoint_fill, &c);
+}
+
+static int cut_head(Tsdb *db) {
+    bool cut = false;
+    int r = 0;
+    /* The head's own lower bound first; the walk over all series only when that speaks for it. */
+    while (r == 0 && cut_is_due(db, atomic_load(&db->head->min_time))) {
+        int64_t start = clock_mono_ns(), oldest = head_oldest_time(db->head);
+        if (!cut_is_due(db, oldest)) {
+            break;
+        }
+        metric_inc(db->metrics.compactions_triggered);
+        r = cut_one(db, oldest);
+        metric_observe(db->metrics.compaction_seconds, (double)(clock_mono_ns() - start) / 1e9);
+        metric_inc(r < 0 ? db->metrics.compactions_failed : db->metrics.compactions);
+        cut |= r == 0;
+    }
+    if (r < 0) {
+        log_error("tsdb", "Writing a block from the head failed; its samples stay in the head",
+                  L_ERR(r));
+    }
+    if (!cut) {
+        (void)head_collect(db->head); /* what an open querier held back last time */
+        return r;
+    }
+    int e = trim_head(db);
+    if (e < 0) {
+        log_error("tsdb", "Shortening the journal failed; it is tried again", L_ERR(e));
+    }
+    return r < 0 ? r : e;
+}
+
+/* ---- blocks to blocks */
+
+static int merge_blocks(Tsdb *db, Block **parts, size_t n) {
+    char id[BLOCK_ID_SIZE];
+    Block *made = NULL;
+    int r = compact_blocks(db->dir, parts, n, NULL, id);
+    if (r < 0) {
+        return err_trace(r);
+    }
+    if (r != BLOCK_EMPTY) {
+        r = open_block(db, id, &made);
+        if (r < 0) {
+            return err_trace(r);
+        }
+        log_info("tsdb", "compact blocks", L_CSTR("ulid", id), L_INT("count", n),
+                 L_INT("mint", block_meta(made)->min_time),
+                 L_INT("maxt", block_meta(made)->max_time),
+                 L_INT("bytes", block_meta(made)->bytes));
+    }
+    for (size_t i = 0; i < n; i++) {
+        block_ref(parts[i]);
+    }
+    db_publish(db, block_list_change(db->blocks, parts, n, made), INT64_MIN);
+    for (size_t i = 0; i < n; i++) {
+        (void)block_delete(block_path(parts[i])); /* else at the next start, by the parents */
+        block_unref(parts[i]);
+    }
+    return 0;
+}
+
+static int compact(Tsdb *db) {
+    CompactOptions o = {db->range_ms, db_range_max(db)};
+    for (;;) {
+        BlockList *l = db->blocks;
+        const BlockMeta **metas = block_list_metas(l);
+        size_t *which = NEW_ARRAY(size_t, l->n + 1);
+        Block **parts = NEW_ARRAY(Block *, l->n + 1);
+        size_t n = compact_plan(&o, metas, l->n, which);
+        for (size_t i = 0; i < n; i++) {
+            parts[i] = l->v[which[i]];
+        }
+        int64_t start = clock_mono_ns();
+        int r = n > 0 ? merge_blocks(db, parts, n) : 0;
+        mem_free(parts);
+        mem_free(which);
+        mem_free(metas);
+        if (n == 0) {
+            return 0;
+        }
+        metric_inc(db->metrics.compactions_triggered);
+        metric_observe(db->metrics.compaction_seconds, (double)(clock_mono_ns() - start) / 1e9);
+        metric_inc(r < 0 ? db->metrics.compactions_failed : db->metrics.compactions);
+        if (r < 0) {
+            log_error("tsdb", "Compaction failed; the blocks stay as they are", L_ERR(r));
+            return r;
+        }
+    }
+}
+
+/* ---- retention */
+
+static void drop_blocks(Tsdb *db, RetentionLimits limits, Metric *counter) {
+    BlockList *l = db->blocks;
+    const BlockMeta **metas = block_list_metas(l);
+    size_t *which = NEW_ARRAY(size_t, l->n + 1);
+    Block **gone = NEW_ARRAY(Block *, l->n + 1);
+    size_t n = compact_retention(&limits, metas, l->n, which);
+    for (size_t i = 0; i < n; i++) {
+        gone[i] = block_ref(l->v[which[i]]);
+    }
+    if (n > 0) {
+        metric_inc(counter);
+        db_publish(db, block_list_change(l, gone, n, NULL), INT64_MIN);
+    }
+    for (size_t i = 0; i < n; i++) {
+        log_info("tsdb", "Deleting obsolete block", L_CSTR("block", block_meta(gone[i])->id));
+        (void)block_delete(block_path(gone[i])); /* else retention finds it at the next start */
+        block_unref(gone[i]);
+    }
+    mem_free(gone);
+    mem_free(which);
+    mem_free(metas);
+}
+
+static void apply_retention(Tsdb *db) {
+    RetentionLimits by_age = {.age_ms = atomic_load(&db->retention_ms)};
+    RetentionLimits by_size = {.bytes = atomic_load(&db->retention_bytes)};
+    if (by_age.age_ms > 0) {
+        drop_blocks(db, by_age, db->metrics.time_retentions);
+    }
+    if (by_size.bytes > 0) {
+        by_size.other_bytes = journal_bytes(db->journal) + chunk_log_bytes(db->head->chunks);
+        drop_blocks(db, by_size, db->metrics.size_retentions);
+    }
+}
+
+/* A block whose bytes turned out not to check is renamed and no longer read; queries say so. */
+static void set_bad_blocks_aside(Tsdb *db) {
+    VEC(Block *) bad = {0};
+    for (size_t i = 0; i < db->blocks->n; i++) {
+        if (block_is_bad(db->blocks->v[i])) {
+            vec_push(&bad, block_ref(db->blocks->v[i]));
+        }
+    }
+    if (bad.n > 0) {
+        atomic_fetch_add(&db->bad_blocks, bad.n);
+        db_publish(db, block_list_change(db->blocks, bad.v, bad.n, NULL), INT64_MIN);
+    }
+    for (size_t i = 0; i < bad.n; i++) {
+        char *to = mem_printf("%s.bad", block_path(bad.v[i]));
+        int r = file_rename(block_path(bad.v[i]), to);
+        log_error("tsdb", "A damaged block is set aside", L_CSTR("block", block_meta(bad.v[i])->id),
+                  L_CSTR("folder", r < 0 ? block_path(bad.v[i]) : to));
+        mem_free(to);
+        block_unref(bad.v[i]);
+    }
+    vec_free(&bad);
+}
+
+int tsdb_maintain(Tsdb *db) {
+    pthread_mutex_lock(&db->maintain_lock);
+    head_next_round(db->head);
+    set_bad_blocks_aside(db);
+    int r = cut_head(db);
+    int e = r == 0 ? compact(db) : 0;
+    apply_retention(db);
+    pthread_mutex_unlock(&db->maintain_lock);
+    return r < 0 ? r : e;
+}
+
+/* ---- snapshot */
+
+typedef struct Linking {
+    const char *from, *to;
+} Linking;
+
+static int link_one(void *arg, const char *name) {
+    Linking *l = arg;
+    char *from = mem_printf("%s/%s", l->from, name), *to = mem_printf("%s/%s", l->to, name);
+    int r = link(from, to) < 0 ? -errno : 0;
+    mem_free(from);
+    mem_free(to);
+    return r;
+}
+
+static int link_block(Block *b, const char *dir) {
+    char *to = mem_printf("%s/%s", dir, block_meta(b)->id);
+    Linking l = {block_path(b), to};
+    int r = file_make_folder(to);
+    r = r < 0 ? r : file_each_name(l.from, link_one, &l);
+    r = r < 0 ? r : file_sync_folder(to);
+    mem_free(to);
+    return r;
+}
+
+/* The head as one block. What is appended meanwhile may or may not be in it. */
+static int write_head(Tsdb *db, const char *dir) {
+    char id[BLOCK_ID_SIZE];
+    int64_t min = atomic_load(&db->head->min_time), max = atomic_load(&db->head->max_time);
+    if (min > max) {
+        return 0;
+    }
+    int r = head_write_block(db->head, dir, min, max + 1, NULL, id);
+    return r < 0 ? r : 0;
+}
+
+static int write_snapshot(Tsdb *db, bool skip_head, const char *dir) {
+    char *format = db_path(db, "format"), *copy = mem_printf("%s/format", dir);
+    int r = file_make_folder(dir);
+    for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
+        r = link_block(db->blocks->v[i], dir);
+    }
+    if (r == 0 && !skip_head) {
+        r = write_head(db, dir);
+    }
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(4096);
+    if (r == 0) {
+        r = file_read_whole(format, 4000, &b);
+    }
+    if (r == 0) {
+        r = file_write_durable(copy, b.p, b.n, 0666);
+    }
+    mem_free(format);
+    mem_free(copy);
+    return r;
+}
+
+int tsdb_snapshot(Tsdb *db, bool skip_head, char name[64]) {
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm tm;
+    char when[32];
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
+    snprintf(name, 64, "%s-%016llx", when, (unsigned long long)random_u64());
+    char *dir = mem_printf("%s/snapshots/%s", db->dir, name);
+    pthread_mutex_lock(&db->maintain_lock);
+    int r = write_snapshot(db, skip_head, dir);
+    pthread_mutex_unlock(&db->maintain_lock);
+    if (r < 0) {
+        (void)file_remove_tree(dir); /* a part is of no use; a rest is harmless */
+    }
+    mem_free(dir);
+    return r < 0 ? err_trace(r) : 0;
+}
