@@ -44,16 +44,28 @@ int fail_no_histograms(Eval *ev, const RangeInput *in) {
                      in->call->call.function->name);
 }
 
+/* The first index from `at` on whose time is past x. Steps and scrapes are regular, so it is mostly
+ * as far away as it was the last time. */
+static inline size_t advance(const int64_t *t, size_t n, size_t at, size_t stride, int64_t x) {
+    size_t guess = at + stride;
+    if (stride && guess < n && t[guess - 1] <= x)
+        at = guess;
+    while (at < n && t[at] <= x)
+        at++;
+    return at;
+}
+
 static uint64_t fill_windows(const RangeInput *in, const int64_t *t, size_t n, int64_t before,
                              int64_t behind, uint32_t *lo, uint32_t *hi) {
-    size_t l = 0, h = 0;
+    size_t l = 0, h = 0, l_stride = 0, h_stride = 0;
     uint64_t most = 0;
     for (size_t i = 0; i < in->grid.n; i++) {
         int64_t ref = range_ref(in, i);
-        while (h < n && t[h] <= ref + behind)
-            h++;
-        while (l < h && t[l] <= ref - before)
-            l++;
+        size_t h_was = h, l_was = l;
+        h = advance(t, n, h, h_stride, ref + behind);
+        l = advance(t, h, l, l_stride, ref - before);
+        h_stride = h - h_was;
+        l_stride = l - l_was;
         lo[i] = (uint32_t)l;
         hi[i] = (uint32_t)h;
         most = MAX(most, h - l);

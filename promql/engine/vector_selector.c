@@ -273,11 +273,16 @@ static void emit(InstantWalk *w, Column *c) {
 }
 
 static void walk_floats(InstantWalk *w, const SampleRun *run, Column *c) {
-    uint32_t j = 0;
+    uint32_t j = 0, stride = 0;
     while (w->i < w->n) {
         int64_t ref = w->ref;
+        uint32_t was = j;
+        /* Regular times: mostly as far as for the last step. */
+        if (stride && j + stride < run->n && run->t[j + stride - 1] <= ref)
+            j += stride;
         while (j < run->n && run->t[j] <= ref)
             j++;
+        stride = j - was;
         if (j > 0) {
             w->last_t = run->t[j - 1];
             w->last_v = run->f[j - 1];
