@@ -486,17 +486,45 @@ static double classic_fraction(double lower, double upper, const Filled *b, size
     return (u - l) / count;
 }
 
+static int native_fractions(Classics *k, const Column *from, const double *lo, const double *hi,
+                            Column *to) {
+    column_clear(to);
+    for (size_t i = 0; i < from->n; i++) {
+        Native n;
+        size_t count;
+        bool nan;
+        if (from->kind[i] != CELL_HISTOGRAM)
+            continue;
+        scope_reset(&k->per_step);
+        NativeBucket *b = native_of(&k->per_step, from->h[i], &n) < 0
+                              ? NULL
+                              : native_buckets(&k->per_step, &n, &count);
+        if (!b)
+            return -EINVAL;
+        to->kind[i] = CELL_FLOAT;
+        to->v[i] = native_fraction(lo[i], hi[i], &n, b, count, &nan);
+        if (nan)
+            annotate_nan(k,
+                         "input to histogram_fraction has NaN observations, which are excluded "
+                         "from all fractions",
+                         from->labels);
+    }
+    return 0;
+}
+
 int call_histogram_fraction(Eval *ev, const Node *call, const Grid *g, Sink *out) {
     Classics k = {.ev = ev, .arg = call->call.args[2]};
     int r = classics_collect(&k, g);
-    if (r == 0 && k.natives.n)
-        r = eval_fail(ev, PROMQL_EXECUTION,
-                      "native histograms are not evaluated yet in histogram_fraction()");
     const double *lo = r == 0 ? eval_scalar_column(ev, &k.scope, call->call.args[0], g) : NULL;
     const double *hi = lo ? eval_scalar_column(ev, &k.scope, call->call.args[1], g) : NULL;
     Column *c = hi ? column_new(&k.scope, g->n) : NULL;
     if (!c)
         r = -EINVAL;
+    for (size_t i = 0; i < k.natives.n && r == 0; i++) {
+        r = native_fractions(&k, k.natives.v[i], lo, hi, c);
+        if (r == 0)
+            r = push_result(&k, c, k.natives.v[i]->labels, STR_NULL, STR_NULL, out);
+    }
     for (size_t q = 0; q < k.list.n && r == 0; q++) {
         column_clear(c);
         for (size_t i = 0; i < g->n; i++) {

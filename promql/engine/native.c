@@ -635,3 +635,66 @@ double native_quantile(double phi, const Native *n, const NativeBucket *b, size_
     }
     return in_bucket(n, &at, rank / at.count);
 }
+
+/* ---- fraction */
+
+static double share_below(const NativeBucket *b, double v, bool linear) {
+    if (linear)
+        return (v - b->lower) / (b->upper - b->lower);
+    double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper)), at = log2(fabs(v));
+    return v > 0 ? (at - lower) / (upper - lower) : 1 - (at - upper) / (lower - upper);
+}
+
+typedef struct NativeRank {
+    double at, rank;
+    bool set;
+} NativeRank;
+
+static void rank_at_edge(NativeRank *r, const NativeBucket *b, double below) {
+    if (r->set || b->lower < r->at)
+        return;
+    r->rank = below;
+    r->set = true;
+}
+
+static void rank_inside(NativeRank *r, const NativeBucket *b, double below, bool linear) {
+    if (r->set || !(b->lower < r->at && b->upper > r->at))
+        return;
+    r->rank =
+        linear && isinf(b->lower) ? b->count : below + b->count * share_below(b, r->at, linear);
+    r->set = true;
+}
+
+double native_fraction(double lower, double upper, const Native *n, const NativeBucket *b,
+                       size_t count, bool *ret_nan) {
+    *ret_nan = false;
+    if (n->count == 0 || isnan(lower) || isnan(upper))
+        return normal_nan();
+    if (lower >= upper)
+        return 0;
+    NativeRank lo = {.at = lower}, hi = {.at = upper};
+    double below = 0, all = 0;
+    for (size_t i = 0; i < count; i++) {
+        NativeBucket k = b[i];
+        bool zero = k.lower <= 0 && k.upper >= 0;
+        all += k.count;
+        if (zero && !n->negative.n && n->positive.n)
+            k.lower = 0;
+        else if (zero && !n->positive.n && n->negative.n)
+            k.upper = 0;
+        bool linear = zero || native_is_custom(n->schema);
+        rank_at_edge(&lo, &k, below);
+        rank_at_edge(&hi, &k, below);
+        rank_inside(&lo, &k, below, linear);
+        rank_inside(&hi, &k, below, linear);
+        below += k.count;
+    }
+    double total = n->count;
+    if (isnan(n->sum)) {
+        *ret_nan = all < n->count;
+        total = all;
+    }
+    double l = !lo.set || lo.rank > total ? total : lo.rank;
+    double u = !hi.set || hi.rank > total ? total : hi.rank;
+    return (u - l) / n->count;
+}

@@ -69,3 +69,6 @@ void native_sum_finish(NativeSum *a);
 typedef enum NativeNaN { NATIVE_NAN_NONE, NATIVE_NAN_RESULT, NATIVE_NAN_SKEW } NativeNaN;
 double native_quantile(double phi, const Native *n, const NativeBucket *b, size_t count,
                        NativeNaN *ret);
+/* The share of observations between two values; *ret_nan: there are NaN observations, in none. */
+double native_fraction(double lower, double upper, const Native *n, const NativeBucket *b,
+                       size_t count, bool *ret_nan);
