@@ -267,7 +267,10 @@ int integration_check_global(SchemaContext *cx, const YamlNode *global) {
     }
     bool token = integration_has(global, "slack_app_token") ||
                  integration_has(global, "slack_app_token_file");
-    bool url = integration_has(global, "slack_api_url") ||
+    const YamlNode *api = yaml_node_find(global, "slack_api_url");
+    /* Naming the API of bots as the webhook was how tokens were used before there was a key. */
+    bool bot_api = api && str_eqc(yaml_node_scalar(api), "https://slack.com/api/chat.postMessage");
+    bool url = (integration_has(global, "slack_api_url") && !bot_api) ||
                integration_has(global, "slack_api_url_file");
     if (token && url) {
         return schema_problem(cx, global,

@@ -1,0 +1,56 @@
+/*
+ * Alerts to other Alertmanagers (reference, section 7): each address of each section of `alerting:` has its own queue and
+ * at most one POST under way. Nothing is retried; the rules' resend is the recovery. Loop thread only; alert_client_send()
+ * may be called from any thread.
+ *
+ * (The integrator writes rules/notify/alert_client.c for this header, in main, right now: the builder of rules/ leaves this
+ * one alone and does the dispatcher of alertmanager.yml.)
+ */
+#pragma once
+
+#include "discovery/alertmanager_config.h"
+#include "loop/loop.h"
+#include "net/http_client.h"
+#include "rules/alert.h"
+
+typedef struct AlertClient AlertClient;
+
+typedef struct AlertClientOptions {
+    Loop *loop;
+    HttpClient *client;
+    /* How alerts are posted: http_call() and http_call_cancel(), or a test's. */
+    HttpCall *(*call)(HttpClient *client, const HttpCallRequest *request,
+                      void (*fn)(void *arg, HttpCallResult *r), void *arg);
+    void (*cancel)(HttpCall *call);
+    size_t queue_capacity, batch_size; /* 0 = 10000, 256 */
+    bool drain_on_stop;
+    Str user_agent; /* copied */
+    /* What the configuration lives in: held while it is used. */
+    void *(*owner_ref)(void *owner);
+    void (*owner_unref)(void *owner);
+} AlertClientOptions;
+
+/* One section of alerting.alertmanagers with the addresses discovery gave it. */
+typedef struct AlertClientSet {
+    const AlertmanagerConfig *config;
+    const Str *urls; /* "http://host:9093/api/v2/alerts", without duplicates */
+    size_t n;
+} AlertClientSet;
+
+typedef struct AlertClientConfig {
+    const AlertClientSet *sets;
+    size_t n_sets;
+    RelabelConfigs relabel; /* alerting.alert_relabel_configs */
+    Labels external_labels;
+    void *owner;
+} AlertClientConfig;
+
+AlertClient *alert_client_new(const AlertClientOptions *o);
+/* From now on these addresses; queues of addresses that stay are kept, those of others are dropped and counted. Copies
+ * addresses; refers to the rest under `owner`. */
+void alert_client_apply(AlertClient *c, const AlertClientConfig *config);
+/* Borrows the batch. Any thread. */
+void alert_client_send(void *client, AlertBatch *batch);
+/* Sends what is queued (with drain_on_stop), then done(arg). */
+void alert_client_stop(AlertClient *c, void (*done)(void *arg), void *arg);
+void alert_client_free(AlertClient *c);
