@@ -1,10 +1,10 @@
 /*
- * Alerts to other Alertmanagers (reference, section 7): each address of each section of `alerting:` has its own queue and
- * at most one POST under way. Nothing is retried; the rules' resend is the recovery. Loop thread only; alert_client_send()
- * may be called from any thread.
+ * Alerts to other Alertmanagers (reference, section 7): each address of each section of `alerting:`
+ * has its own queue and at most one POST under way. Nothing is retried; the rules' resend is the
+ * recovery. Loop thread only; alert_client_send() may be called from any thread.
  *
- * (The integrator writes rules/notify/alert_client.c for this header, in main, right now: the builder of rules/ leaves this
- * one alone and does the dispatcher of alertmanager.yml.)
+ * (The integrator writes rules/notify/alert_client.c for this header, in main, right now: the
+ * builder of rules/ leaves this one alone and does the dispatcher of alertmanager.yml.)
  */
 #pragma once
 
@@ -46,8 +46,8 @@ typedef struct AlertClientConfig {
 } AlertClientConfig;
 
 AlertClient *alert_client_new(const AlertClientOptions *o);
-/* From now on these addresses; queues of addresses that stay are kept, those of others are dropped and counted. Copies
- * addresses; refers to the rest under `owner`. */
+/* From now on these addresses; queues of addresses that stay are kept, those of others are dropped
+ * and counted. Copies addresses; refers to the rest under `owner`. */
 void alert_client_apply(AlertClient *c, const AlertClientConfig *config);
 /* Borrows the batch. Any thread. */
 void alert_client_send(void *client, AlertBatch *batch);

@@ -18,9 +18,9 @@ typedef struct Dispatcher Dispatcher;
 typedef struct DispatcherOptions {
     Loop *loop;
     NotifyTransport transport;
-    LmdbEnv *state;     /* NULL: nothing survives */
-    Str external_url;   /* of this server, in payloads; copied */
-    Str user_agent;     /* empty: Alertmanager/<version of the protocol we speak>; copied */
+    LmdbEnv *state;       /* NULL: nothing survives */
+    Str external_url;     /* of this server, in payloads; copied */
+    Str user_agent;       /* empty: Alertmanager/<version of the protocol we speak>; copied */
     int64_t retention_ms; /* of the notification log; 0 = 120 h */
 } DispatcherOptions;
 

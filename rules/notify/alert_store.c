@@ -148,15 +148,14 @@ StoredAlert *stored_alert_decode(Str s) {
         return NULL;
     }
     const uint8_t *p = (const uint8_t *)s.p + 1, *end = (const uint8_t *)s.p + s.n - 4;
-    uint32_t crc = (uint32_t)end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 |
-                   (uint32_t)end[3] << 24;
+    uint32_t crc =
+        (uint32_t)end[0] | (uint32_t)end[1] << 8 | (uint32_t)end[2] << 16 | (uint32_t)end[3] << 24;
     NotifyAlert a = {0};
     int64_t updated;
     Arena scratch = ARENA_INIT(0);
     bool ok = crc == crc32c(0, s.p, s.n - 4) && varint_get(&p, end, &a.starts_at_ms) &&
               varint_get(&p, end, &a.ends_at_ms) && varint_get(&p, end, &updated) &&
-              get_string(&p, end, &a.generator_url) &&
-              get_labels(&p, end, &scratch, &a.labels) &&
+              get_string(&p, end, &a.generator_url) && get_labels(&p, end, &scratch, &a.labels) &&
               get_labels(&p, end, &scratch, &a.annotations) && p == end;
     StoredAlert *ret = ok ? stored_alert_new(&a, updated) : NULL;
     arena_deinit(&scratch);

@@ -85,9 +85,12 @@ MEMBER(alert_fingerprint) {
 }
 
 static const TmplMember ALERT_MEMBERS[] = {
-    {"Status", NULL, alert_status},           {"Labels", NULL, alert_labels},
-    {"Annotations", NULL, alert_annotations}, {"StartsAt", NULL, alert_starts},
-    {"EndsAt", NULL, alert_ends},             {"GeneratorURL", NULL, alert_url},
+    {"Status", NULL, alert_status},
+    {"Labels", NULL, alert_labels},
+    {"Annotations", NULL, alert_annotations},
+    {"StartsAt", NULL, alert_starts},
+    {"EndsAt", NULL, alert_ends},
+    {"GeneratorURL", NULL, alert_url},
     {"Fingerprint", NULL, alert_fingerprint},
 };
 static const TmplType ALERT_TYPE = {.name = "template.Alert",
@@ -162,8 +165,7 @@ static const TmplType DATA_TYPE = {.name = "*template.Data",
 
 TmplValue am_data_value(const AmData *d) { return tmpl_object(d, &DATA_TYPE); }
 
-int am_data_expand(const AmData *d, const Template *templates, Str text, Buf *out,
-                   Str *ret_error) {
+int am_data_expand(const AmData *d, const Template *templates, Str text, Buf *out, Str *ret_error) {
     if (str_find_str(text, STR("{{")) == text.n) {
         buf_add_str(out, text);
         return 0;

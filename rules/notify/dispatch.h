@@ -19,7 +19,7 @@ struct Group {
     const AmRoute *route;
     const AmReceiver *receiver;
     Labels labels;
-    Str key;    /* {}/{a="b"}:{c="d"} */
+    Str key; /* {}/{a="b"}:{c="d"} */
     Str map_key;
     StrMap alerts; /* alert key -> StoredAlert */
     LoopTimer timer;

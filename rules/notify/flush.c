@@ -103,9 +103,10 @@ static void delivery_log(Delivery *d) {
 static void delivery_failed(Delivery *d, const char *why) {
     metric_inc(counter("alertmanager_notifications_failed_total",
                        "The total number of failed notifications."));
-    log_error(COMPONENT, "Notify for alerts failed", L_STR("receiver", d->flush->group->receiver->name),
-              L_CSTR("integration", "webhook"), L_INT("num_alerts", d->flush->alerts.n),
-              L_INT("attempts", d->attempts), L_CSTR("err", why));
+    log_error(COMPONENT, "Notify for alerts failed",
+              L_STR("receiver", d->flush->group->receiver->name), L_CSTR("integration", "webhook"),
+              L_INT("num_alerts", d->flush->alerts.n), L_INT("attempts", d->attempts),
+              L_CSTR("err", why));
     delivery_through(d, false);
 }
 
@@ -262,10 +263,9 @@ static int delivery_build(Delivery *d, const char *reason, Str *ret_error) {
 static void delivery_start(Delivery *d) {
     Flush *f = d->flush;
     Dispatcher *dp = f->group->dispatcher;
-    const char *reason =
-        nflog_reason(nflog_get(&dp->log, d->log_key), f->firing_hashes, f->n_firing,
-                     f->resolved_hashes, f->n_resolved, d->hook->send_resolved, f->now_ms,
-                     f->group->route->repeat_interval_ms);
+    const char *reason = nflog_reason(
+        nflog_get(&dp->log, d->log_key), f->firing_hashes, f->n_firing, f->resolved_hashes,
+        f->n_resolved, d->hook->send_resolved, f->now_ms, f->group->route->repeat_interval_ms);
     if (!reason) {
         delivery_through(d, true);
         return;
@@ -329,8 +329,8 @@ Flush *flush_start(Group *g, int64_t now_ms) {
         Delivery *d = &f->deliveries[i];
         d->flush = f;
         d->hook = &g->receiver->webhooks[i];
-        d->log_key = arena_printf(&f->arena, "%.*s:%.*s/webhook/%zu", SA(g->key),
-                                  SA(g->receiver->name), i);
+        d->log_key =
+            arena_printf(&f->arena, "%.*s:%.*s/webhook/%zu", SA(g->key), SA(g->receiver->name), i);
         delivery_start(d);
     }
     f->starting = false;

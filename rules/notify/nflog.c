@@ -84,8 +84,8 @@ static NflogEntry *entry_decode(Str s, Str *ret_key) {
     *ret_key = str_n((const char *)p, (size_t)key_n);
     p += key_n;
     if (!varint_get(&p, end, &e.at_ms) || !varint_get(&p, end, &e.expires_ms) ||
-        !uvarint_get(&p, end, &firing) || !uvarint_get(&p, end, &resolved) ||
-        firing > s.n || resolved > s.n || (firing + resolved) * 8 != (uint64_t)(end - p)) {
+        !uvarint_get(&p, end, &firing) || !uvarint_get(&p, end, &resolved) || firing > s.n ||
+        resolved > s.n || (firing + resolved) * 8 != (uint64_t)(end - p)) {
         return NULL;
     }
     e.n_firing = (size_t)firing;

@@ -63,8 +63,8 @@ static void encoded_unref(Encoded *e) {
 static void target_metrics(Target *t) {
     const char *l = t->metric_label;
     static const double QUANTILES[] = {0.5, 0.9, 0.99};
-    t->sent = metric_counter("prometheus_notifications_sent_total",
-                             "Total number of alerts sent.", l);
+    t->sent =
+        metric_counter("prometheus_notifications_sent_total", "Total number of alerts sent.", l);
     t->errors = metric_counter("prometheus_notifications_errors_total",
                                "Total number of sent alerts affected by errors.", l);
     t->dropped = metric_counter("prometheus_notifications_dropped_total",
@@ -75,9 +75,9 @@ static void target_metrics(Target *t) {
                              "The number of alert notifications in the queue.", l);
     t->capacity = metric_gauge("prometheus_notifications_queue_capacity",
                                "The capacity of the alert notifications queue.", l);
-    t->latency = metric_summary("prometheus_notifications_latency_seconds",
-                                "Latency quantiles for sending alert notifications.", l, QUANTILES,
-                                3);
+    t->latency =
+        metric_summary("prometheus_notifications_latency_seconds",
+                       "Latency quantiles for sending alert notifications.", l, QUANTILES, 3);
     metric_set(t->capacity, (double)t->notifier->o.queue_capacity);
 }
 

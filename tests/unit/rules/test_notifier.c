@@ -46,8 +46,9 @@ static void start(World *w, size_t capacity, size_t batch) {
                                            .user_agent = STR("Prometheus/3.0")});
     static const Label EXT[] = {{STR("job"), STR("ext")}, {STR("region"), STR("eu")}};
     static const NotifierSection SECTION = {0};
-    notifier_configure(w->n, &(NotifierConfig){
-                                 .external_labels = {EXT, 2}, .sections = &SECTION, .n_sections = 1});
+    notifier_configure(
+        w->n,
+        &(NotifierConfig){.external_labels = {EXT, 2}, .sections = &SECTION, .n_sections = 1});
     const Str url = STR("http://am:9093/api/v2/alerts");
     notifier_set_targets(w->n, 0, &url, 1);
 }
@@ -76,7 +77,7 @@ static void put(World *w, size_t n, const char *name) {
     loop_virtual_run_until(w->loop, START + 1);
 }
 
-TEST(the_body_is_what_alertmanager_takes) {
+TEST (the_body_is_what_alertmanager_takes) {
     World w;
     start(&w, 0, 0);
     put(&w, 1, "A");
@@ -89,7 +90,7 @@ TEST(the_body_is_what_alertmanager_takes) {
     stop(&w);
 }
 
-TEST(batches_follow_each_other_and_failure_is_not_repeated) {
+TEST (batches_follow_each_other_and_failure_is_not_repeated) {
     World w;
     start(&w, 0, 2);
     put(&w, 5, "A");
@@ -104,7 +105,7 @@ TEST(batches_follow_each_other_and_failure_is_not_repeated) {
     stop(&w);
 }
 
-TEST(a_full_queue_drops_the_oldest) {
+TEST (a_full_queue_drops_the_oldest) {
     World w;
     start(&w, 3, 2);
     put(&w, 2, "first"); /* under way */
@@ -116,7 +117,7 @@ TEST(a_full_queue_drops_the_oldest) {
 
 static void ended(void *arg) { ((World *)arg)->ended = true; }
 
-TEST(stopping_sends_what_is_queued) {
+TEST (stopping_sends_what_is_queued) {
     World w;
     start(&w, 0, 1);
     put(&w, 2, "A");
@@ -130,7 +131,7 @@ TEST(stopping_sends_what_is_queued) {
     stop(&w);
 }
 
-TEST(a_removed_alertmanager_gets_its_rest) {
+TEST (a_removed_alertmanager_gets_its_rest) {
     World w;
     start(&w, 0, 1);
     put(&w, 2, "A");
