@@ -2,9 +2,6 @@
  * Alerts to other Alertmanagers (reference, section 7): each address of each section of `alerting:`
  * has its own queue and at most one POST under way. Nothing is retried; the rules' resend is the
  * recovery. Loop thread only; alert_client_send() may be called from any thread.
- *
- * (The integrator writes rules/notify/alert_client.c for this header, in main, right now: the
- * builder of rules/ leaves this one alone and does the dispatcher of alertmanager.yml.)
  */
 #pragma once
 

@@ -38,7 +38,7 @@ typedef enum LmdbMode {
 typedef struct LmdbOptions {
     const char *path; /* the file */
     LmdbMode mode;
-    size_t size_max;     /* of the file; 0 = 1 GiB (durable), 1 TiB (build) */
+    size_t size_max;     /* of the file; 0 = 1 GiB (durable), no limit (build) */
     unsigned tables_max; /* named tables; 0 = 16 */
 } LmdbOptions;
 

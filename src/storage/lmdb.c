@@ -10,10 +10,13 @@
 
 #define TABLES_DEFAULT 16
 #define DURABLE_BYTES_DEFAULT ((size_t)1 << 30)
-#define BUILD_BYTES_DEFAULT ((size_t)1 << 40)
+/* The map of a file being built starts so large and is doubled between transactions. Asking for
+ * much address space at once fails under limits and under ThreadSanitizer. */
+#define BUILD_BYTES_START ((size_t)256 << 20)
 
 struct LmdbEnv {
     MDB_env *env;
+    size_t growing; /* bytes of a map that grows; 0 = it does not */
 };
 
 struct LmdbTxn {
@@ -65,17 +68,12 @@ static int map_bytes(const LmdbOptions *o, size_t *ret) {
         *ret = ((size_t)st.st_size + LMDB_PAGE_BYTES - 1) / LMDB_PAGE_BYTES * LMDB_PAGE_BYTES;
         return *ret ? 0 : -EBADMSG;
     }
-    size_t normal = o->mode == LMDB_BUILD ? BUILD_BYTES_DEFAULT : DURABLE_BYTES_DEFAULT;
+    size_t normal = o->mode == LMDB_BUILD ? BUILD_BYTES_START : DURABLE_BYTES_DEFAULT;
     *ret = o->size_max ? o->size_max : normal;
     return 0;
 }
 
-static int env_setup(MDB_env *env, const LmdbOptions *o) {
-    size_t bytes = 0;
-    int r = map_bytes(o, &bytes);
-    if (r < 0) {
-        return r;
-    }
+static int env_setup(MDB_env *env, const LmdbOptions *o, size_t bytes) {
     int rc = mdb_env_set_mapsize(env, bytes);
     if (rc == 0) {
         rc = mdb_env_set_maxdbs(env, o->tables_max ? o->tables_max : TABLES_DEFAULT);
@@ -83,23 +81,28 @@ static int env_setup(MDB_env *env, const LmdbOptions *o) {
     if (rc == 0) {
         rc = mdb_env_open(env, o->path, flags_of(o->mode), 0644);
     }
-    r = error_of(rc);
+    int r = error_of(rc);
     return r > 0 ? -EBADMSG : r;
 }
 
 int lmdb_open(const LmdbOptions *o, LmdbEnv **ret) {
     MDB_env *env;
-    int r = error_of(mdb_env_create(&env));
+    size_t bytes = 0;
+    int r = map_bytes(o, &bytes);
+    if (r == 0) {
+        r = error_of(mdb_env_create(&env));
+    }
     if (r < 0) {
         return err_trace(r);
     }
-    r = env_setup(env, o);
+    r = env_setup(env, o, bytes);
     if (r < 0) {
         mdb_env_close(env);
         return err_trace(r);
     }
     *ret = NEW(LmdbEnv);
     (*ret)->env = env;
+    (*ret)->growing = o->mode == LMDB_BUILD && !o->size_max ? bytes : 0;
     return 0;
 }
 
@@ -121,9 +124,24 @@ int lmdb_used_bytes(LmdbEnv *e, uint64_t *ret) {
     return r;
 }
 
+/* Doubles the map once half of it is used; there must be no transaction. */
+static int grow(LmdbEnv *e) {
+    uint64_t used;
+    int r = lmdb_used_bytes(e, &used);
+    if (r == 0 && used > e->growing / 2) {
+        r = error_of(mdb_env_set_mapsize(e->env, e->growing * 2));
+        e->growing *= r == 0 ? 2 : 1;
+    }
+    return r;
+}
+
 int lmdb_begin(LmdbEnv *e, bool write, LmdbTxn **ret) {
     MDB_txn *txn;
-    int r = error_of(mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, &txn));
+    int r = e->growing && write ? grow(e) : 0;
+    if (r) {
+        return err_trace(r);
+    }
+    r = error_of(mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, &txn));
     if (r) {
         return err_trace(r);
     }

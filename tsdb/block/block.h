@@ -40,7 +40,11 @@ const char *block_path(const Block *b);
 bool block_is_bad(const Block *b);
 void block_info(const Block *b, TsdbBlockInfo *ret);
 
-/* Holds a reference until it is closed. Series come sorted by labels. */
+/*
+ * Holds a reference until it is closed. Series come sorted by labels. What a damaged block is asked
+ * is answered empty, with a warning; only damage that shows while an answer is being read makes
+ * that one fail with -EBADMSG.
+ */
 int block_querier(Block *b, int64_t min_time, int64_t max_time, Querier **ret);
 
 /* Renames to <path>.tmp-for-deletion and removes; readers that have it open are not disturbed. */

@@ -1,4 +1,6 @@
 /* A block behind the storage seam: selections, label names and values, samples by chunk. */
+#include <inttypes.h>
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "tsdb/block/block_index.h"
@@ -177,6 +179,21 @@ static int select_ids(Block *b, const Matcher *m, size_t n, const atomic_bool *c
     return r;
 }
 
+/*
+ * A damaged block is set aside: its answer is empty and the warning says so, while the other blocks
+ * serve. Without a place for the warning it is an error, as nobody would be told.
+ */
+static int set_aside(Block *b, int r, Warnings *w) {
+    if (r != -EBADMSG || !w) {
+        return r;
+    }
+    warnings_add(w,
+                 "block %s is damaged and was set aside: its samples from %" PRId64 " to %" PRId64
+                 " are missing",
+                 b->meta.id, b->meta.min_time, b->meta.max_time);
+    return 0;
+}
+
 static int block_select(Querier *base, const Matcher *m, size_t n, const SelectHints *hints,
                         Warnings *w, SeriesSet **ret) {
     BlockQuerier *q = CONTAINER_OF(base, BlockQuerier, q);
@@ -192,7 +209,11 @@ static int block_select(Querier *base, const Matcher *m, size_t n, const SelectH
         s->left = hints->limit ? hints->limit : UINT64_MAX;
         s->cancel = hints->cancel;
     }
-    int r = select_ids(q->block, m, n, s->cancel, &s->ids);
+    int r = block_is_bad(q->block) ? -EBADMSG : select_ids(q->block, m, n, s->cancel, &s->ids);
+    if (r < 0) {
+        s->ids.n = 0;
+        r = set_aside(q->block, r, w);
+    }
     if (r < 0) {
         block_set_free(&s->set);
         return err_trace(r);
@@ -210,7 +231,9 @@ static int give_marked(Block *b, const uint8_t *marks, uint64_t limit, Arena *a,
             continue;
         }
         if (limit && given == limit) {
-            warnings_add(w, "results truncated due to limit");
+            if (w) {
+                warnings_add(w, "results truncated due to limit");
+            }
             return 0;
         }
         Str s;
@@ -293,12 +316,16 @@ static int mark_pairs(Block *b, const uint32_t *only, uint8_t *marks) {
 
 static int give_labels(Block *b, const uint32_t *only, const Matcher *m, size_t n, uint64_t limit,
                        Arena *a, Warnings *w, StrVec *ret) {
+    if (block_is_bad(b)) {
+        return set_aside(b, -EBADMSG, w);
+    }
     uint8_t *marks = mem_zalloc(b->meta.symbols + 1);
     int r = n ? mark_selected(b, m, n, only, marks) : mark_pairs(b, only, marks);
     if (r == 0) {
         r = give_marked(b, marks, limit, a, w, ret);
     }
     mem_free(marks);
+    r = set_aside(b, r, w);
     return r < 0 ? err_trace(r) : 0;
 }
 
@@ -314,7 +341,7 @@ static int block_label_values(Querier *base, Str name, const Matcher *m, size_t 
     uint32_t number;
     int r = block_symbol_find(q->block, name, &number);
     if (r != 0) {
-        return r < 0 ? r : 0;
+        return r < 0 ? set_aside(q->block, r, w) : 0;
     }
     return give_labels(q->block, &number, m, n, limit, a, w, ret);
 }

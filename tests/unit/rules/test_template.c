@@ -108,7 +108,8 @@ TEST (prometheus_functions_print_what_promtool_prints) {
     run_table("template/prometheus.tsv", run_prometheus);
 }
 
-#define PAIR(n, v) {STR(n), STR(v)}
+#define PAIR(n, v)                                                                                 \
+    { STR(n), STR(v) }
 static const Label ALERT_1[] = {PAIR("alertname", "A"), PAIR("i", "1"), PAIR("job", "z")};
 static const Label ALERT_2[] = {PAIR("alertname", "A"), PAIR("i", "2"), PAIR("job", "z")};
 static const Label COMMON[] = {PAIR("Zed", "q"), PAIR("alertname", "A"), PAIR("job", "z")};
@@ -146,7 +147,7 @@ static void run_alertmanager(Str in, Buf *out) {
     arena_deinit(&arena);
 }
 
-TEST(alertmanagers_functions_print_what_amtool_prints) {
+TEST (alertmanagers_functions_print_what_amtool_prints) {
     run_table("template/alertmanager.tsv", run_alertmanager);
 }
 

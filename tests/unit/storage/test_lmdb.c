@@ -134,6 +134,24 @@ TEST (a_built_file_reads_as_an_immutable_one) {
     lmdb_close(e);
 }
 
+TEST (the_map_of_a_file_being_built_grows) {
+    char path[512];
+    LmdbEnv *e;
+    LmdbTxn *t;
+    LmdbTable table;
+    static char value[1 << 24];
+    snprintf(path, sizeof(path), "%s/large.mdb", test_tmpdir());
+    CHECK_INT(lmdb_open(&(LmdbOptions){.path = path, .mode = LMDB_BUILD}, &e), 0);
+    for (char k = 'a'; k <= 't'; k++) { /* 320 MiB; the first map is 256 MiB */
+        CHECK_INT(lmdb_begin(e, true, &t), 0);
+        CHECK_INT(lmdb_table(t, "things", true, &table), 0);
+        CHECK_INT(lmdb_append(t, table, str_n(&k, 1), str_n(value, sizeof(value))), 0);
+        CHECK_INT(lmdb_commit(t), 0);
+    }
+    lmdb_close(e);
+    CHECK_INT(remove(path), 0);
+}
+
 TEST (files_that_are_no_databases_are_refused) {
     char path[512], noise[8192];
     open_env("absent.mdb", LMDB_IMMUTABLE, -ENOENT);

@@ -1,5 +1,6 @@
 /* Blocks: what is written is read, by every way of asking. */
 #include <errno.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -217,6 +218,56 @@ static int label_count(Block *b, const char *name, Matcher *m, size_t n, uint64_
     querier_close(q);
     arena_deinit(&a);
     return count;
+}
+
+typedef struct Reader {
+    SeriesSet *set;
+    const Series *series;
+    size_t n, first;
+    uint64_t samples;
+} Reader;
+
+static void *read_series(void *arg) {
+    Reader *r = arg;
+    SampleIter *it = NULL;
+    SampleRun run;
+    for (size_t i = 0; i < r->n; i++) {
+        it = series_set_iter(r->set, &r->series[(i + r->first) % r->n], it);
+        while (sample_iter_next(it, &run) > 0) {
+            r->samples += run.n;
+        }
+    }
+    sample_iter_free(it);
+    return NULL;
+}
+
+TEST (several_threads_read_one_selection) {
+    enum { THREADS = 4, SERIES = 120 };
+    BlockShape shape = small();
+    Block *b = shape_make(&shape);
+    Matcher all = matcher(MATCH_NE, "__name__", "");
+    Querier *q;
+    SeriesSet *set;
+    Series series[SERIES];
+    CHECK_INT(block_querier(b, INT64_MIN, INT64_MAX, &q), 0);
+    CHECK_INT(querier_select(q, &all, 1, NULL, NULL, &set), 0);
+    for (int i = 0; i < SERIES; i++) {
+        CHECK_INT(series_set_next(set, &series[i]), 1);
+    }
+    pthread_t threads[THREADS];
+    Reader readers[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        readers[i] = (Reader){set, series, SERIES, i * 7, 0};
+        CHECK_INT(pthread_create(&threads[i], NULL, read_series, &readers[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        CHECK_INT(pthread_join(threads[i], NULL), 0);
+        CHECK_INT(readers[i].samples, block_meta(b)->samples);
+    }
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&all);
+    block_unref(b);
 }
 
 TEST (label_names_and_values) {

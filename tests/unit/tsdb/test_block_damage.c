@@ -21,7 +21,8 @@ static BlockShape tiny(void) {
                         .hosts = 3,
                         .min_time = 1000000,
                         .max_time = 1000000 + 600000,
-                        .step = 15000};
+                        .step = 5000,
+                        .noise = true}; /* a bundle of several pages, beside those of the trees */
 }
 
 /* 0 when everything read and was right, the error else; a wrong value fails the test. */
@@ -31,9 +32,11 @@ static int read_all(Block *b, const BlockShape *shape) {
     Series s;
     Matcher m;
     Problem p = {0};
+    Arena a = ARENA_INIT(0);
+    Warnings w = {.arena = &a};
     CHECK_INT(matcher_init(&m, MATCH_RE, STR("job"), STR("job.*"), &p), 0);
     CHECK_INT(block_querier(b, INT64_MIN, INT64_MAX, &q), 0);
-    int r = querier_select(q, &m, 1, NULL, NULL, &set);
+    int r = querier_select(q, &m, 1, NULL, &w, &set);
     unsigned i = 0;
     SampleIter *it = NULL;
     while (r == 0 && (r = series_set_next(set, &s)) > 0) {
@@ -52,7 +55,13 @@ static int read_all(Block *b, const BlockShape *shape) {
         CHECK(r < 0 || t == shape->max_time);
         i++;
     }
+    if (w.list.n) {
+        CHECK(i == 0 && r == 0 && block_is_bad(b));
+        r = -EBADMSG;
+    }
     CHECK(r < 0 || i == shape->metrics * shape->hosts);
+    warnings_free(&w);
+    arena_deinit(&a);
     sample_iter_free(it);
     series_set_free(set);
     querier_close(q);
@@ -144,6 +153,44 @@ TEST (a_file_cut_off_anywhere_is_refused) {
         CHECK_INT(file_write_durable(d.file, d.good.p, size, 0644), 0);
         CHECK(!survives(&d));
     }
+    buf_deinit(&d.good);
+}
+
+TEST (a_damaged_block_answers_empty_with_a_warning) {
+    Damaged d;
+    damaged_init(&d);
+    /* The first bundle's bytes: found by its first chunk. */
+    Block *b = shape_open(d.shape.dir, d.id);
+    BlockCursor *c = block_cursor_new(b);
+    BlockSeries s;
+    Chunk chunk;
+    CHECK_INT(block_cursor_next(c, &s), 1);
+    CHECK_INT(block_cursor_chunk(c, 0, &chunk), 0);
+    size_t at = str_find_str(buf_str(&d.good), str_n((const char *)chunk.data, chunk.size));
+    CHECK(at < d.good.n);
+    block_cursor_free(c);
+    block_unref(b);
+    int fd;
+    CHECK_INT(file_open(d.file, O_RDWR, 0, &fd), 0);
+    put_byte(fd, at, (char)(d.good.p[at] + 1));
+    file_close(fd);
+    b = shape_open(d.shape.dir, d.id);
+    CHECK_INT(read_all(b, &d.shape), -EBADMSG); /* found while reading */
+    CHECK(block_is_bad(b));
+    Arena a = ARENA_INIT(0);
+    Warnings w = {.arena = &a};
+    StrVec v = {0};
+    Querier *q;
+    CHECK_INT(block_querier(b, INT64_MIN, INT64_MAX, &q), 0);
+    CHECK_INT(q->ops->label_names(q, NULL, 0, 0, &a, &w, &v), 0);
+    CHECK_INT(v.n, 0);
+    CHECK_INT(w.list.n, 1);
+    CHECK(str_find_str(w.list.v[0], STR("is damaged and was set aside")) < w.list.v[0].n);
+    CHECK_INT(q->ops->label_names(q, NULL, 0, 0, &a, NULL, &v), -EBADMSG);
+    querier_close(q);
+    warnings_free(&w);
+    arena_deinit(&a);
+    block_unref(b);
     buf_deinit(&d.good);
 }
 
