@@ -50,8 +50,9 @@ struct RuleGroup {
     RuleGroup *next;
 };
 
-RuleGroup *group_new(RuleManager *m, GroupMetrics **registry, RuleFile *file, const RuleGroupDef *def,
-                     int64_t interval_ms, int64_t query_offset_ms, bool restore);
+RuleGroup *group_new(RuleManager *m, GroupMetrics **registry, RuleFile *file,
+                     const RuleGroupDef *def, int64_t interval_ms, int64_t query_offset_ms,
+                     bool restore);
 void group_free(RuleGroup *g);
 /* Same content, times included: it may go on as it is. */
 bool group_same(const RuleGroup *g, const RuleFile *file, const RuleGroupDef *def,

@@ -235,7 +235,7 @@ static void group_stop(RuleManager *m, RuleGroup *old, RuleGroup *successor) {
 
 static RuleGroup *update_group(RuleManager *m, const RuleManagerConfig *c, RuleFile *f,
                                const RuleGroupDef *d) {
-    int64_t interval = d->interval_ms           ? d->interval_ms
+    int64_t interval = d->interval_ms              ? d->interval_ms
                        : c->evaluation_interval_ms ? c->evaluation_interval_ms
                                                    : MINUTE_MS;
     int64_t offset = d->has_query_offset ? d->query_offset_ms : c->query_offset_ms;

@@ -42,7 +42,8 @@ static int place_group(SchemaContext *cx, const YamlNode *node, void *object) {
     return 0;
 }
 
-#define RULE(k, kd, member) {.key = k, .kind = kd, .offset = offsetof(RuleDef, member)}
+#define RULE(k, kd, member)                                                                        \
+    { .key = k, .kind = kd, .offset = offsetof(RuleDef, member) }
 static const SchemaField RULE_FIELDS[] = {
     RULE("record", SCHEMA_STR, record),
     RULE("alert", SCHEMA_STR, alert),
@@ -287,8 +288,7 @@ int rule_file_parse(Str text, Str path, const PromqlEngine *engine, RuleFile **r
     return 0;
 }
 
-int rule_file_load(const char *path, const PromqlEngine *engine, RuleFile **ret,
-                   Problem *problem) {
+int rule_file_load(const char *path, const PromqlEngine *engine, RuleFile **ret, Problem *problem) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(FILE_BYTES_MAX);
     int r = file_read_whole(path, FILE_BYTES_MAX, &b);
     if (r < 0) {

@@ -20,12 +20,12 @@ typedef struct RuleManagerOptions {
     Loop *loop;
     WorkPool *pool; /* the query pool */
     PromqlEngine *engine;
-    Storage *storage;             /* read and written */
-    AlertSink sink;               /* send may be NULL */
-    int64_t resend_delay_ms;      /* 0 = 1 min */
-    int64_t outage_tolerance_ms;  /* 0 = 1 h */
-    int64_t for_grace_period_ms;  /* 0 = 10 min */
-    Str external_url;             /* copied; complete, such as http://host:9090/prefix */
+    Storage *storage;            /* read and written */
+    AlertSink sink;              /* send may be NULL */
+    int64_t resend_delay_ms;     /* 0 = 1 min */
+    int64_t outage_tolerance_ms; /* 0 = 1 h */
+    int64_t for_grace_period_ms; /* 0 = 10 min */
+    Str external_url;            /* copied; complete, such as http://host:9090/prefix */
 } RuleManagerOptions;
 
 /* The part of the configuration that may change on reload; copied. */

@@ -160,12 +160,15 @@ static int check_route(SchemaContext *cx, const YamlNode *n, void *object) {
     return check_group_by(cx, n, r);
 }
 
-#define R(k, kd, member) {.key = k, .kind = kd, .offset = offsetof(RouteYaml, member)}
+#define R(k, kd, member)                                                                           \
+    { .key = k, .kind = kd, .offset = offsetof(RouteYaml, member) }
 #define R_SET(k, member, set)                                                                      \
-    {.key = k, .kind = SCHEMA_DURATION, .offset = offsetof(RouteYaml, member),                     \
-     .set_offset = offsetof(RouteYaml, set)}
+    {                                                                                              \
+        .key = k, .kind = SCHEMA_DURATION, .offset = offsetof(RouteYaml, member),                  \
+        .set_offset = offsetof(RouteYaml, set)                                                     \
+    }
 #define R_FN(k, fn)                                                                                \
-    {.key = k, .kind = SCHEMA_CUSTOM, .offset = offsetof(RouteYaml, matchers), .custom = fn}
+    { .key = k, .kind = SCHEMA_CUSTOM, .offset = offsetof(RouteYaml, matchers), .custom = fn }
 static const Schema ROUTE_SCHEMA;
 static const SchemaField ROUTE_FIELDS[] = {
     R("receiver", SCHEMA_STR, receiver),
@@ -203,7 +206,7 @@ static int check_inhibit(SchemaContext *cx, const YamlNode *n, void *object) {
 }
 
 #define I_FN(k, member, fn)                                                                        \
-    {.key = k, .kind = SCHEMA_CUSTOM, .offset = offsetof(InhibitYaml, member), .custom = fn}
+    { .key = k, .kind = SCHEMA_CUSTOM, .offset = offsetof(InhibitYaml, member), .custom = fn }
 static const SchemaField INHIBIT_FIELDS[] = {
     {.key = "name", .kind = SCHEMA_STR, .flags = SCHEMA_CHECKED},
     I_FN("source_match", source, read_match_eq),
@@ -259,7 +262,8 @@ static int read_time_intervals(SchemaContext *cx, const YamlNode *n, void *field
 
 /* ---- global */
 
-#define G(k, kd) {.key = k, .kind = kd, .flags = SCHEMA_CHECKED}
+#define G(k, kd)                                                                                   \
+    { .key = k, .kind = kd, .flags = SCHEMA_CHECKED }
 static int read_global_tls(SchemaContext *cx, const YamlNode *n, void *field) {
     return schema_load_node(cx, &http_tls_schema, n, ARENA_NEW(cx->arena, HttpTlsOptions));
 }
@@ -333,7 +337,7 @@ static const Schema GLOBAL_SCHEMA = {.name = "global",
 /* ---- the file */
 
 #define F(k, member, fn)                                                                           \
-    {.key = k, .kind = SCHEMA_CUSTOM, .offset = offsetof(FileYaml, member), .custom = fn}
+    { .key = k, .kind = SCHEMA_CUSTOM, .offset = offsetof(FileYaml, member), .custom = fn }
 static const SchemaField FILE_FIELDS[] = {
     F("global", global, keep_node),
     {.key = "route",
@@ -382,7 +386,8 @@ static int check_webhook(SchemaContext *cx, const YamlNode *n, void *object) {
                : 0;
 }
 
-#define W(k, kd, member) {.key = k, .kind = kd, .offset = offsetof(WebhookYaml, member)}
+#define W(k, kd, member)                                                                           \
+    { .key = k, .kind = kd, .offset = offsetof(WebhookYaml, member) }
 static const SchemaField WEBHOOK_FIELDS[] = {
     W("send_resolved", SCHEMA_BOOL, hook.send_resolved),
     W("url", SCHEMA_SECRET, hook.url),
@@ -635,8 +640,7 @@ static void take_templates(LoadedConfig *c) {
 }
 
 static int load_rest(LoadedConfig *c, Problem *problem) {
-    SchemaContext cx = {
-        .arena = &c->arena, .file = c->config.path, .problem = problem, .user = c};
+    SchemaContext cx = {.arena = &c->arena, .file = c->config.path, .problem = problem, .user = c};
     FileYaml *y = &c->yaml;
     global_defaults(y);
     int r = 0;

@@ -83,7 +83,8 @@ static int check_keys(SchemaContext *cx, const struct Integration *it, const Yam
     fields[n++] = field_of("send_resolved", 'B');
     fields[n++] = field_of("http_config", 'H');
     while (str_split_next(&rest, ' ', &part)) {
-        fields[n++] = field_of(arena_cstr(cx->arena, str_upto(part, part.n - 2)), part.p[part.n - 1]);
+        fields[n++] =
+            field_of(arena_cstr(cx->arena, str_upto(part, part.n - 2)), part.p[part.n - 1]);
     }
     Schema *s = ARENA_NEW(cx->arena, Schema);
     Str name = arena_printf(cx->arena, "%s_config", it->name);
@@ -150,20 +151,31 @@ static const struct Needed {
      {"victorops_api_key", "victorops_api_key_file"},
      "no global VictorOps API Key set"},
     {"victorops", {"routing_key"}, {0}, "missing Routing key in VictorOps config"},
-    {"pushover", {"user_key", "user_key_file"}, {0},
+    {"pushover",
+     {"user_key", "user_key_file"},
+     {0},
      "one of user_key or user_key_file must be configured"},
     {"pushover", {"token", "token_file"}, {0}, "one of token or token_file must be configured"},
     {"telegram",
      {"bot_token", "bot_token_file"},
      {"telegram_bot_token", "telegram_bot_token_file"},
      "missing bot_token or bot_token_file on telegram_config"},
-    {"telegram", {"chat_id", "chat_id_file"}, {0}, "missing chat_id or chat_id_file on "
-                                                   "telegram_config"},
-    {"discord", {"webhook_url", "webhook_url_file"}, {0},
+    {"telegram",
+     {"chat_id", "chat_id_file"},
+     {0},
+     "missing chat_id or chat_id_file on "
+     "telegram_config"},
+    {"discord",
+     {"webhook_url", "webhook_url_file"},
+     {0},
      "one of webhook_url or webhook_url_file must be configured"},
-    {"msteams", {"webhook_url", "webhook_url_file"}, {0},
+    {"msteams",
+     {"webhook_url", "webhook_url_file"},
+     {0},
      "one of webhook_url or webhook_url_file must be configured"},
-    {"msteamsv2", {"webhook_url", "webhook_url_file"}, {0},
+    {"msteamsv2",
+     {"webhook_url", "webhook_url_file"},
+     {0},
      "one of webhook_url or webhook_url_file must be configured"},
     {"webex", {"room_id"}, {0}, "missing room_id on webex_config"},
     {"wechat",
@@ -267,7 +279,10 @@ int integration_check_global(SchemaContext *cx, const YamlNode *global) {
     }
     bool token = integration_has(global, "slack_app_token") ||
                  integration_has(global, "slack_app_token_file");
-    bool url = integration_has(global, "slack_api_url") ||
+    const YamlNode *api = yaml_node_find(global, "slack_api_url");
+    /* Naming the API of bots as the webhook was how tokens were used before there was a key. */
+    bool bot_api = api && str_eqc(yaml_node_scalar(api), "https://slack.com/api/chat.postMessage");
+    bool url = (integration_has(global, "slack_api_url") && !bot_api) ||
                integration_has(global, "slack_api_url_file");
     if (token && url) {
         return schema_problem(cx, global,

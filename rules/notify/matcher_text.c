@@ -37,9 +37,7 @@ static bool take_operator(Str *s, MatcherType *ret) {
 
 /* ---- UTF-8 grammar: name op value, each quoted or a run without reserved characters */
 
-static bool is_reserved(char c) {
-    return is_space(c) || (c && strchr("{}!=~,\\\"'`", c) != NULL);
-}
+static bool is_reserved(char c) { return is_space(c) || (c && strchr("{}!=~,\\\"'`", c) != NULL); }
 
 static int take_word(Str *s, Arena *arena, Str *ret, const char *what, Problem *p) {
     *s = skip_space(*s);
@@ -75,8 +73,8 @@ static int utf8_one(Str *s, Arena *arena, RawMatcher *m, Problem *p) {
     }
     *s = skip_space(*s);
     if (!take_operator(s, &m->type)) {
-        return problem_set(p, 0, 0,
-                           "%.*s: expected an operator such as '=', '!=', '=~' or '!~'", SA(*s));
+        return problem_set(p, 0, 0, "%.*s: expected an operator such as '=', '!=', '=~' or '!~'",
+                           SA(*s));
     }
     return take_word(s, arena, &m->value, "label value", p);
 }
@@ -128,8 +126,7 @@ static int classic_value(Str raw, Arena *arena, Str *ret, Problem *p) {
         }
     }
     if (quoted && !closed) {
-        return problem_set(p, 0, 0, "matcher value contains unescaped double quote: %.*s",
-                           SA(raw));
+        return problem_set(p, 0, 0, "matcher value contains unescaped double quote: %.*s", SA(raw));
     }
     *ret = arena_str(arena, buf_str(&b));
     return 0;

@@ -5,9 +5,9 @@
 
 static const char *const WEEKDAYS[] = {"sunday",   "monday", "tuesday", "wednesday",
                                        "thursday", "friday", "saturday"};
-static const char *const MONTHS[] = {"january", "february", "march",     "april",
-                                     "may",     "june",     "july",      "august",
-                                     "september", "october", "november", "december"};
+static const char *const MONTHS[] = {"january",   "february", "march",    "april",
+                                     "may",       "june",     "july",     "august",
+                                     "september", "october",  "november", "december"};
 
 typedef struct RangeKind {
     const char *what;
@@ -121,7 +121,8 @@ typedef struct IntervalYaml {
     SchemaList times, intervals;
 } IntervalYaml;
 
-#define FN(k, fn) {.key = k, .kind = SCHEMA_CUSTOM, .custom = fn}
+#define FN(k, fn)                                                                                  \
+    { .key = k, .kind = SCHEMA_CUSTOM, .custom = fn }
 static const SchemaField INTERVAL_FIELDS[] = {
     {.key = "times",
      .kind = SCHEMA_LIST,

@@ -124,10 +124,8 @@ static const TmplMember KV_MEMBERS[] = {{"SortedPairs", "", kv_sorted_pairs},
                                         {"Remove", "l", kv_remove},
                                         {"Names", "", kv_names},
                                         {"Values", "", kv_values}};
-const TmplType AM_KV_TYPE = {.name = "template.KV",
-                             .members = KV_MEMBERS,
-                             .n = ARRAY_LEN(KV_MEMBERS),
-                             .string = kv_string};
+const TmplType AM_KV_TYPE = {
+    .name = "template.KV", .members = KV_MEMBERS, .n = ARRAY_LEN(KV_MEMBERS), .string = kv_string};
 
 /* ---- functions */
 
@@ -306,7 +304,12 @@ void am_json_string(Buf *b, Str s) {
         if (c == '"' || c == '\\') {
             buf_addf(b, "\\%c", c);
         } else if (c == '\n' || c == '\r' || c == '\t' || c == '\b' || c == '\f') {
-            buf_addf(b, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : c == '\t' ? 't' : c == '\b' ? 'b' : 'f');
+            buf_addf(b, "\\%c",
+                     c == '\n'   ? 'n'
+                     : c == '\r' ? 'r'
+                     : c == '\t' ? 't'
+                     : c == '\b' ? 'b'
+                                 : 'f');
         } else if (c < 0x20 || c == '<' || c == '>' || c == '&') {
             buf_addf(b, "\\u%04x", c);
         } else if (c == 0xe2 && i + 2 < s.n && (unsigned char)s.p[i + 1] == 0x80 &&

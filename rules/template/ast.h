@@ -40,15 +40,15 @@ struct Node {
     uint32_t pos; /* byte offset in the template's text */
     bool b;       /* NODE_BOOL; NODE_PIPE: assignment instead of declaration */
     bool is_int, is_float;
-    Str text;  /* TEXT, STRING: the value; NUMBER, IDENTIFIER, TEMPLATE, VARIABLE: as written */
+    Str text;   /* TEXT, STRING: the value; NUMBER, IDENTIFIER, TEMPLATE, VARIABLE: as written */
     Str quoted; /* STRING: as written */
     int64_t i;
     double f;
-    Nodes kids;       /* LIST: nodes; PIPE: commands; COMMAND: arguments */
-    Nodes decl;       /* PIPE: variables */
-    Str *names;       /* FIELD, VARIABLE (behind the first), CHAIN: names of fields */
+    Nodes kids; /* LIST: nodes; PIPE: commands; COMMAND: arguments */
+    Nodes decl; /* PIPE: variables */
+    Str *names; /* FIELD, VARIABLE (behind the first), CHAIN: names of fields */
     size_t n_names;
-    Node *pipe;       /* of actions; CHAIN: the node in front */
+    Node *pipe;         /* of actions; CHAIN: the node in front */
     Node *list, *other; /* branches */
     const TmplFunc *fn; /* IDENTIFIER */
 };

@@ -268,12 +268,12 @@ static int fn_ge(TmplRun *run, const TmplValue *a, size_t n, TmplValue *ret) {
 }
 
 static const TmplFunc FUNCS[] = {
-    {"and", "aa+", fn_and},       {"or", "aa+", fn_or},         {"not", "a", fn_not},
-    {"len", "a", fn_len},         {"index", "aa+", fn_index},   {"slice", "aa+", fn_slice},
-    {"print", "a+", fn_print},    {"println", "a+", fn_println}, {"printf", "sa+", fn_printf},
-    {"html", "a+", fn_html},      {"js", "a+", fn_js},          {"urlquery", "a+", fn_urlquery},
-    {"call", "aa+", fn_call},     {"eq", "aa+", fn_eq},         {"ne", "aa", fn_ne},
-    {"lt", "aa", fn_lt},          {"le", "aa", fn_le},          {"gt", "aa", fn_gt},
+    {"and", "aa+", fn_and},    {"or", "aa+", fn_or},          {"not", "a", fn_not},
+    {"len", "a", fn_len},      {"index", "aa+", fn_index},    {"slice", "aa+", fn_slice},
+    {"print", "a+", fn_print}, {"println", "a+", fn_println}, {"printf", "sa+", fn_printf},
+    {"html", "a+", fn_html},   {"js", "a+", fn_js},           {"urlquery", "a+", fn_urlquery},
+    {"call", "aa+", fn_call},  {"eq", "aa+", fn_eq},          {"ne", "aa", fn_ne},
+    {"lt", "aa", fn_lt},       {"le", "aa", fn_le},           {"gt", "aa", fn_gt},
     {"ge", "aa", fn_ge},
 };
 const TmplFuncTable TMPL_BUILTINS = {FUNCS, ARRAY_LEN(FUNCS)};

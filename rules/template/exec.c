@@ -322,8 +322,8 @@ static int eval_chain(TmplRun *run, TmplValue dot, const Node *n, const Call *c,
 }
 
 static TmplValue number_value(const Node *n) {
-    bool as_float = n->text.p[0] != '\'' && !str_starts(n->text, STR("0x")) &&
-                    !str_starts(n->text, STR("0X"));
+    bool as_float =
+        n->text.p[0] != '\'' && !str_starts(n->text, STR("0x")) && !str_starts(n->text, STR("0X"));
     bool marked = false;
     for (size_t i = 0; i < n->text.n; i++) {
         marked |= strchr(".eEpP", n->text.p[i]) != NULL;
@@ -341,8 +341,10 @@ static int eval_number_arg(TmplRun *run, const Node *n, char want, TmplValue *re
         *ret = tmpl_float(n->f);
     } else if (want == 'a') {
         *ret = number_value(n);
-    } else {
+    } else if (want == 's') {
         return tmpl_fail(run, "expected %s; found %.*s", sig_name(want), SA(n->text));
+    } else {
+        return tmpl_fail(run, "can't handle %.*s for arg of type %s", SA(n->text), sig_name(want));
     }
     return 0;
 }
@@ -386,12 +388,10 @@ static int eval_arg(TmplRun *run, TmplValue dot, const Node *n, char want, TmplV
 static int eval_command(TmplRun *run, TmplValue dot, const Node *cmd, const TmplValue *final,
                         TmplValue *ret) {
     const Node *first = cmd->kids.v[0];
-    const Call c = {.args = (const Node *const *)cmd->kids.v, .n = cmd->kids.n, .final = final,
-                    .cmd = cmd};
+    const Call c = {
+        .args = (const Node *const *)cmd->kids.v, .n = cmd->kids.n, .final = final, .cmd = cmd};
     switch (first->kind) {
-    case NODE_FIELD:
-        run->node = first;
-        return eval_names(run, dot, dot, first, &c, ret);
+    case NODE_FIELD: run->node = first; return eval_names(run, dot, dot, first, &c, ret);
     case NODE_CHAIN: return eval_chain(run, dot, first, &c, ret);
     case NODE_IDENTIFIER: return eval_function(run, dot, first, &c, ret);
     case NODE_VARIABLE: return eval_variable(run, dot, first, &c, ret);
@@ -543,10 +543,10 @@ static int walk_range(TmplRun *run, TmplValue dot, const Node *n, Flow *flow) {
     if (r < 0) {
         return r;
     }
-    size_t count = v.kind == TMPL_LIST                ? v.list.n
-                   : v.kind == TMPL_MAP               ? v.map.n
-                   : v.kind == TMPL_INT && v.i > 0    ? (size_t)v.i
-                                                      : 0;
+    size_t count = v.kind == TMPL_LIST             ? v.list.n
+                   : v.kind == TMPL_MAP            ? v.map.n
+                   : v.kind == TMPL_INT && v.i > 0 ? (size_t)v.i
+                                                   : 0;
     if (v.kind != TMPL_LIST && v.kind != TMPL_MAP && v.kind != TMPL_INT && v.kind != TMPL_NIL) {
         CLEANUP(buf_deinit) Buf b = BUF_INIT(1024);
         gofmt_value(&b, v);

@@ -342,9 +342,7 @@ static void print_value(Buf *out, const Directive *d, TmplValue v, int depth) {
     }
 }
 
-void gofmt_value(Buf *out, TmplValue v) {
-    print_value(out, &(Directive){.verb = 'v'}, v, 0);
-}
+void gofmt_value(Buf *out, TmplValue v) { print_value(out, &(Directive){.verb = 'v'}, v, 0); }
 
 void gofmt_print(Buf *out, const TmplValue *v, size_t n) {
     for (size_t i = 0; i < n; i++) {

@@ -6,8 +6,9 @@
 
 #include "base/file.h"
 
-static const char *const MONTHS[] = {"January", "February", "March",     "April",   "May",      "June",
-                                     "July",    "August",   "September", "October", "November", "December"};
+static const char *const MONTHS[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
 static const char *const DAYS[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                    "Thursday", "Friday", "Saturday"};
 
@@ -40,7 +41,8 @@ static Civil civil_of(const TmplTime *t) {
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     int64_t mp = (5 * doy + 2) / 153;
-    Civil c = {.day = (int)(doy - (153 * mp + 2) / 5 + 1), .month = (int)(mp < 10 ? mp + 3 : mp - 9)};
+    Civil c = {.day = (int)(doy - (153 * mp + 2) / 5 + 1),
+               .month = (int)(mp < 10 ? mp + 3 : mp - 9)};
     c.year = yoe + era * 400 + (c.month <= 2);
     c.hour = (int)(rest / 3600);
     c.minute = (int)(rest / 60 % 60);
@@ -59,9 +61,7 @@ TmplTime gotime_of_ms(int64_t ms) {
     return (TmplTime){.sec = sec, .nsec = (int32_t)rest * 1000000, .zone = STR("UTC")};
 }
 
-TmplTime gotime_zero(void) {
-    return (TmplTime){.sec = TMPL_TIME_ZERO_SEC, .zone = STR("UTC")};
-}
+TmplTime gotime_zero(void) { return (TmplTime){.sec = TMPL_TIME_ZERO_SEC, .zone = STR("UTC")}; }
 
 /* ---- layouts */
 
@@ -367,7 +367,8 @@ bool gotime_in_zone(const TmplTime *t, Str name, Arena *arena, TmplTime *ret) {
     char path[160];
     snprintf(path, sizeof(path), local ? "/etc/localtime" : "/usr/share/zoneinfo/%.*s", SA(name));
     CLEANUP(buf_deinit) Buf b = BUF_INIT(1u << 20);
-    return file_read_whole(path, 1u << 20, &b) == 0 && tz_lookup((const uint8_t *)b.p, b.n, t->sec, ret, arena);
+    return file_read_whole(path, 1u << 20, &b) == 0 &&
+           tz_lookup((const uint8_t *)b.p, b.n, t->sec, ret, arena);
 }
 
 /* ---- methods */
@@ -528,10 +529,8 @@ static int duration_string(TmplRun *run, const TmplValue *a, size_t n, TmplValue
 }
 
 static const TmplMember DURATION_MEMBERS[] = {
-    {"Hours", "", duration_hours},
-    {"Milliseconds", "", duration_milliseconds},
-    {"Minutes", "", duration_minutes},
-    {"Seconds", "", duration_seconds},
+    {"Hours", "", duration_hours},     {"Milliseconds", "", duration_milliseconds},
+    {"Minutes", "", duration_minutes}, {"Seconds", "", duration_seconds},
     {"String", "", duration_string},
 };
 const TmplType GODURATION_TYPE = {

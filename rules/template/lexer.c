@@ -20,10 +20,18 @@ typedef struct Lexer {
 static const struct {
     const char *word;
     TokenKind kind;
-} KEYWORDS[] = {{".", TOKEN_DOT},           {"block", TOKEN_BLOCK},   {"break", TOKEN_BREAK},
-                {"continue", TOKEN_CONTINUE}, {"define", TOKEN_DEFINE}, {"else", TOKEN_ELSE},
-                {"end", TOKEN_END},         {"if", TOKEN_IF},         {"range", TOKEN_RANGE},
-                {"nil", TOKEN_NIL},         {"template", TOKEN_TEMPLATE}, {"with", TOKEN_WITH}};
+} KEYWORDS[] = {{".", TOKEN_DOT},
+                {"block", TOKEN_BLOCK},
+                {"break", TOKEN_BREAK},
+                {"continue", TOKEN_CONTINUE},
+                {"define", TOKEN_DEFINE},
+                {"else", TOKEN_ELSE},
+                {"end", TOKEN_END},
+                {"if", TOKEN_IF},
+                {"range", TOKEN_RANGE},
+                {"nil", TOKEN_NIL},
+                {"template", TOKEN_TEMPLATE},
+                {"with", TOKEN_WITH}};
 
 static bool is_space(int c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
@@ -265,8 +273,7 @@ static void lex_number(Lexer *l) {
     accept(l, "i");
     if (is_alnum(at(l, l->pos))) {
         l->pos++;
-        lex_error(l, "bad number syntax: \"%.*s\"", (int)(l->pos - l->start),
-                  l->text.p + l->start);
+        lex_error(l, "bad number syntax: \"%.*s\"", (int)(l->pos - l->start), l->text.p + l->start);
         return;
     }
     emit(l, TOKEN_NUMBER);

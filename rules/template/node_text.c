@@ -68,7 +68,10 @@ void node_format(const Node *n, Buf *out) {
     case NODE_NUMBER:
     case NODE_BOOL: buf_add_str(out, n->text); break;
     case NODE_STRING: buf_add_str(out, n->quoted); break;
-    case NODE_VARIABLE: buf_add_str(out, n->text); format_names(n, out); break;
+    case NODE_VARIABLE:
+        buf_add_str(out, n->text);
+        format_names(n, out);
+        break;
     case NODE_FIELD: format_names(n, out); break;
     case NODE_CHAIN: format_chain(n, out); break;
     case NODE_DOT: buf_add_char(out, '.'); break;

@@ -64,8 +64,7 @@ static Node *PRINTF_LIKE(2, 3) fail(Parser *p, const char *fmt, ...) {
     buf_vaddf(&b, fmt, ap);
     va_end(ap);
     int line = (int)p->tokens.v[p->at ? p->at - 1 : 0].line;
-    problem_set(p->problem, line, 0, "template: %.*s:%d: %.*s", SA(p->name), line,
-                SA(buf_str(&b)));
+    problem_set(p->problem, line, 0, "template: %.*s:%d: %.*s", SA(p->name), line, SA(buf_str(&b)));
     return NULL;
 }
 
@@ -456,8 +455,7 @@ static bool parse_else_chain(Parser *p, Node *n, NodeKind kind, const char *cont
     if (t.kind == want) {
         (void)next(p);
         n->other = node_new(p, NODE_LIST, t);
-        return n->other &&
-               nodes_push(p, &n->other->kids, parse_control(p, kind, t, context));
+        return n->other && nodes_push(p, &n->other->kids, parse_control(p, kind, t, context));
     }
     Node *end;
     n->other = parse_list(p, &end);

@@ -102,8 +102,8 @@ static int fn_sort_by_label(TmplRun *run, const TmplValue *a, size_t n, TmplValu
         TmplValue x = a[1].list.v[i];
         Str key = labels_get(((const TmplSample *)x.object)->labels, a[0].s);
         size_t j = i;
-        for (; j && str_cmp(labels_get(((const TmplSample *)v[j - 1].object)->labels, a[0].s),
-                            key) > 0;
+        for (; j &&
+               str_cmp(labels_get(((const TmplSample *)v[j - 1].object)->labels, a[0].s), key) > 0;
              j--) {
             v[j] = v[j - 1];
         }

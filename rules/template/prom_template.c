@@ -105,14 +105,13 @@ int prom_template_expand(const PromTemplate *t, const PromTemplateData *data, Ar
         return -EINVAL;
     }
     size_t start = out->n;
-    TmplExec x = {
-        .data = tmpl_object(&root, &ROOT_TYPE), .user = (void *)data, .arena = arena};
+    TmplExec x = {.data = tmpl_object(&root, &ROOT_TYPE), .user = (void *)data, .arena = arena};
     Str error;
     int r = template_exec(t->set, t->name, &x, out, &error);
     if (r < 0) {
         out->n = start;
-        Str full = arena_printf(arena, "error executing template %.*s: %.*s", SA(t->name),
-                                SA(error));
+        Str full =
+            arena_printf(arena, "error executing template %.*s: %.*s", SA(t->name), SA(error));
         *ret_error = full.p ? full : error;
     }
     return r;

@@ -31,10 +31,10 @@ bool template_has(const Template *t, Str name);
 
 typedef struct TmplExec {
     TmplValue data;
-    void *user;           /* for functions: tmpl_user() */
-    Arena *arena;         /* scratch of the run, dropped by the caller; its ceiling binds */
-    uint64_t steps_max;   /* 0 = 10 million */
-    size_t bytes_max;     /* of output; 0 = 4 MiB */
+    void *user;         /* for functions: tmpl_user() */
+    Arena *arena;       /* scratch of the run, dropped by the caller; its ceiling binds */
+    uint64_t steps_max; /* 0 = 10 million */
+    size_t bytes_max;   /* of output; 0 = 4 MiB */
 } TmplExec;
 
 /* Appends the output of `name` to out. 0 or -EINVAL with *ret_error (in the arena) saying where and

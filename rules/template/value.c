@@ -21,9 +21,8 @@ const TmplType *tmpl_type_of(TmplValue v) {
 
 const char *tmpl_type_name(TmplValue v) {
     static const char *const NAMES[] = {
-        [TMPL_NIL] = "<nil>",     [TMPL_BOOL] = "bool",
-        [TMPL_INT] = "int",       [TMPL_FLOAT] = "float64",
-        [TMPL_STRING] = "string", [TMPL_LIST] = "[]interface {}",
+        [TMPL_NIL] = "<nil>",     [TMPL_BOOL] = "bool",     [TMPL_INT] = "int",
+        [TMPL_FLOAT] = "float64", [TMPL_STRING] = "string", [TMPL_LIST] = "[]interface {}",
         [TMPL_OBJECT] = "struct"};
     const TmplType *t = tmpl_type_of(v);
     return t ? t->name : NAMES[v.kind];

@@ -40,45 +40,49 @@ static Str folder_of(Str path) {
 
 /* ---- names of files */
 
-static Str resolve(Config *c, Str path) {
-    if (!path.n || path.p[0] == '/' || !c->dir.n)
+static Str resolve_in(Config *c, Str dir, Str path) {
+    if (!path.n || path.p[0] == '/' || !dir.n)
         return path;
-    return arena_printf(&c->arena, "%.*s%s%.*s", SA(c->dir), str_ends(c->dir, STR("/")) ? "" : "/",
+    return arena_printf(&c->arena, "%.*s%s%.*s", SA(dir), str_ends(dir, STR("/")) ? "" : "/",
                         SA(path));
 }
+
+static Str resolve(Config *c, Str path) { return resolve_in(c, c->dir, path); }
 
 static void resolve_list(Config *c, SchemaStrs *list) {
     for (size_t i = 0; i < list->n; i++)
         ((Str *)list->v)[i] = resolve(c, list->v[i]); /* ours until the load is over */
 }
 
-static void resolve_http(Config *c, HttpClientOptions *h) {
+static void resolve_http(Config *c, Str dir, HttpClientOptions *h) {
     HttpClientConfig *k = &h->config;
     Str *const paths[] = {
         &k->basic_username_file, &k->basic_password_file, &k->authorization_credentials_file,
         &k->tls.ca_file,         &k->tls.cert_file,       &k->tls.key_file,
         &h->tls.ca_file,         &h->tls.cert_file,       &h->tls.key_file};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
-        *paths[i] = resolve(c, *paths[i]);
+        *paths[i] = resolve_in(c, dir, *paths[i]);
     if (h->basic_auth) {
-        h->basic_auth->username_file = resolve(c, h->basic_auth->username_file);
-        h->basic_auth->password_file = resolve(c, h->basic_auth->password_file);
+        h->basic_auth->username_file = resolve_in(c, dir, h->basic_auth->username_file);
+        h->basic_auth->password_file = resolve_in(c, dir, h->basic_auth->password_file);
     }
     if (h->authorization)
-        h->authorization->credentials_file = resolve(c, h->authorization->credentials_file);
+        h->authorization->credentials_file = resolve_in(c, dir, h->authorization->credentials_file);
 }
 
-static void resolve_sd(Config *c, SdConfigs *sd) {
+static void resolve_sd(Config *c, Str dir, SdConfigs *sd) {
     SdHttpConfig *http = sd->of[SD_HTTP].v;
     for (size_t i = 0; i < sd->of[SD_HTTP].n; i++)
-        resolve_http(c, &http[i].http);
-    sd_configs_resolve_paths(sd, &c->arena, c->dir);
+        resolve_http(c, dir, &http[i].http);
+    sd_configs_resolve_paths(sd, &c->arena, dir);
 }
 
+/* Relative to the file the job stands in. */
 static void resolve_scrape(Config *c, ScrapeConfig *s) {
-    s->settings.failure_log_file = resolve(c, s->settings.failure_log_file);
-    resolve_http(c, &s->http);
-    resolve_sd(c, &s->sd);
+    Str dir = folder_of(s->file);
+    s->settings.failure_log_file = resolve_in(c, dir, s->settings.failure_log_file);
+    resolve_http(c, dir, &s->http);
+    resolve_sd(c, dir, &s->sd);
 }
 
 static void resolve_paths(Config *c) {
@@ -89,16 +93,16 @@ static void resolve_paths(Config *c) {
     r->global.scrape.failure_log_file = resolve(c, r->global.scrape.failure_log_file);
     AlertmanagerConfig *am = r->alerting.alertmanagers.v;
     for (size_t i = 0; i < r->alerting.alertmanagers.n; i++) {
-        resolve_http(c, &am[i].http);
-        resolve_sd(c, &am[i].sd);
+        resolve_http(c, c->dir, &am[i].http);
+        resolve_sd(c, c->dir, &am[i].sd);
         (void)snprintf(am[i].key, sizeof(am[i].key), "config-%u", (unsigned)i % 1000000);
     }
     RemoteWriteConfig *rw = r->remote_write.v;
     for (size_t i = 0; i < r->remote_write.n; i++)
-        resolve_http(c, &rw[i].http);
+        resolve_http(c, c->dir, &rw[i].http);
     RemoteReadConfig *rr = r->remote_read.v;
     for (size_t i = 0; i < r->remote_read.n; i++)
-        resolve_http(c, &rr[i].http);
+        resolve_http(c, c->dir, &rr[i].http);
 }
 
 /* Adds what a pattern matches, in order of names. */
@@ -217,10 +221,10 @@ static int add_jobs(SchemaContext *cx, Config *c, SchemaList *list, StrMap *name
                 "key \"job_name\" in scrape_config: found multiple scrape configs "
                 "with job name \"%.*s\"",
                 SA(s->job_name));
+        resolve_scrape(c, s); /* before it inherits names that are resolved already */
         int r = scrape_config_resolve(cx, s, &c->root.global.scrape);
         if (r < 0)
             return r;
-        resolve_scrape(c, s);
         all[c->n_scrape++] = s;
     }
     return 0;

@@ -102,8 +102,7 @@ static void apply_client(Delivery *d) {
     alert_client_apply(d->client, &(AlertClientConfig){.sets = sets,
                                                        .n_sets = d->sections.n,
                                                        .relabel = root->alerting.relabel,
-                                                       .external_labels = root->global.external_labels,
-                                                       .owner = d->config});
+                                                       .external_labels = root->global.external_labels});
     mem_free(sets);
 }
 
@@ -144,9 +143,8 @@ Delivery *delivery_new(const DeliveryOptions *o) {
                                                      .pool = o->background,
                                                      .name = "notify",
                                                      .on_groups = on_groups,
-                                                     .arg = d,
-                                                     .owner_ref = config_ref_owner,
-                                                     .owner_unref = config_unref_owner});
+                                                     .client = o->client,
+                                                     .arg = d});
     return d;
 }
 
@@ -187,7 +185,7 @@ static void apply_sections(Delivery *d) {
         const AlertmanagerConfig *c = &((const AlertmanagerConfig *)list->v)[i];
         Section s = {.config = c};
         vec_push(&d->sections, s);
-        sets[i] = (DiscoverySet){.name = str_of(c->key), .configs = &c->sd, .owner = d->config};
+        sets[i] = (DiscoverySet){.name = str_of(c->key), .configs = &c->sd};
     }
     apply_client(d);
     discovery_apply(d->discovery, sets, list->n);

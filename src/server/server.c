@@ -146,8 +146,7 @@ static void apply_scraping(Server *s) {
     DiscoverySet *sets = NEW_ARRAY(DiscoverySet, c->n_scrape);
     for (size_t i = 0; i < c->n_scrape; i++) {
         sets[i] = (DiscoverySet){.name = c->scrape[i]->job_name,
-                                 .configs = &c->scrape[i]->sd,
-                                 .owner = s->loaded.config};
+                                 .configs = &c->scrape[i]->sd};
     }
     discovery_apply(s->discovery, sets, c->n_scrape);
     mem_free(sets);
@@ -446,9 +445,8 @@ static void start_parts(Server *s) {
                                                      .pool = s->background,
                                                      .name = "scrape",
                                                      .on_groups = scrape_manager_on_groups,
-                                                     .arg = s->scrape,
-                                                     .owner_ref = config_ref_owner,
-                                                     .owner_unref = config_unref_owner});
+                                                     .client = s->client,
+                                                     .arg = s->scrape});
     s->rules = rule_manager_new(&(RuleManagerOptions){
         .loop = s->loop,
         .pool = s->queries,

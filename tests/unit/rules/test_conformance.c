@@ -74,7 +74,9 @@ static void each_file(const char *sub, int (*fn)(void *, const char *)) {
     CHECK_INT(bad, 0);
 }
 
-TEST(alertmanager_files_get_its_verdict) { each_file("alertmanager", alertmanager_file); }
+TEST (alertmanager_files_get_its_verdict) {
+    each_file("alertmanager", alertmanager_file);
+}
 
 static int rule_file(void *arg, const char *name) {
     char *path = mem_printf("%s/%s", (const char *)arg, name);
@@ -89,15 +91,16 @@ static int rule_file(void *arg, const char *name) {
     return 0;
 }
 
-TEST(rule_files_get_prometheus_verdict) { each_file("rules", rule_file); }
+TEST (rule_files_get_prometheus_verdict) {
+    each_file("rules", rule_file);
+}
 
-static const char *const PROMTOOL_RULES[] = {"rules.yml",          "at-modifier.yml",
-                                             "bad-rules-error.yml", "negative-offset.yml",
-                                             "rules_duplicates.yml", NULL};
-static const char *const PROMTOOL_BAD[] = {"rules-bad.yml",      "rules_extrafields.yml",
-                                           "rules_run.yml",      "bad-promql.yml",
-                                           "bad-rules-syntax.yml", "features.yml",
-                                           "long-period.yml",    NULL};
+static const char *const PROMTOOL_RULES[] = {
+    "rules.yml",           "at-modifier.yml",      "bad-rules-error.yml",
+    "negative-offset.yml", "rules_duplicates.yml", NULL};
+static const char *const PROMTOOL_BAD[] = {
+    "rules-bad.yml",        "rules_extrafields.yml", "rules_run.yml",   "bad-promql.yml",
+    "bad-rules-syntax.yml", "features.yml",          "long-period.yml", NULL};
 
 static int promtool_file(void *arg, const char *name) {
     bool good = listed(PROMTOOL_RULES, name), refuse = listed(PROMTOOL_BAD, name);
@@ -114,4 +117,6 @@ static int promtool_file(void *arg, const char *name) {
     return 0;
 }
 
-TEST(rule_files_of_promtool_get_its_verdict) { each_file("promtool", promtool_file); }
+TEST (rule_files_of_promtool_get_its_verdict) {
+    each_file("promtool", promtool_file);
+}

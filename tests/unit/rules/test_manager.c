@@ -89,9 +89,9 @@ static void feed(World *w, const char *i, double v, int64_t from, int64_t to) {
 
 /* The value of an instant query with one element; NaN: none. */
 static double value_of(World *w, const char *query, int64_t t) {
-    PromqlResult *r = promql_exec(
-        w->engine, w->storage,
-        &(PromqlRequest){.query = str_of(query), .start_ms = t, .end_ms = t});
+    PromqlResult *r =
+        promql_exec(w->engine, w->storage,
+                    &(PromqlRequest){.query = str_of(query), .start_ms = t, .end_ms = t});
     if (r->outcome != PROMQL_OK) {
         test_fail(__FILE__, __LINE__, "%s: %s", query, r->error);
     }
@@ -100,19 +100,20 @@ static double value_of(World *w, const char *query, int64_t t) {
     return v;
 }
 
-static const char RULES[] = "groups:\n"
-                            "- name: g\n"
-                            "  interval: 1m\n"
-                            "  labels: {team: a, severity: low}\n"
-                            "  rules:\n"
-                            "  - record: rec:metric\n"
-                            "    expr: metric * 2\n"
-                            "    labels: {severity: ''}\n"
-                            "  - alert: High\n"
-                            "    expr: metric > 5\n"
-                            "    for: 2m\n"
-                            "    labels: {severity: '{{ $labels.i }}-{{ $externalLabels.region }}'}\n"
-                            "    annotations: {summary: 'v={{ $value | printf \"%.1f\" }}'}\n";
+static const char RULES[] =
+    "groups:\n"
+    "- name: g\n"
+    "  interval: 1m\n"
+    "  labels: {team: a, severity: low}\n"
+    "  rules:\n"
+    "  - record: rec:metric\n"
+    "    expr: metric * 2\n"
+    "    labels: {severity: ''}\n"
+    "  - alert: High\n"
+    "    expr: metric > 5\n"
+    "    for: 2m\n"
+    "    labels: {severity: '{{ $labels.i }}-{{ $externalLabels.region }}'}\n"
+    "    annotations: {summary: 'v={{ $value | printf \"%.1f\" }}'}\n";
 
 static int64_t last_evaluation(World *w) {
     RulesSnapshot *s = rule_manager_snapshot(w->manager);
@@ -128,7 +129,7 @@ static AlertState state_of(World *w, size_t rule) {
     return st;
 }
 
-TEST(an_alert_waits_fires_is_resent_and_resolves) {
+TEST (an_alert_waits_fires_is_resent_and_resolves) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -168,7 +169,7 @@ TEST(an_alert_waits_fires_is_resent_and_resolves) {
 static const char FOR_RULE[] = "groups:\n- name: g\n  rules:\n"
                                "  - alert: Slow\n    expr: metric > 5\n    for: 30m\n";
 
-TEST(the_time_in_pending_survives_a_restart) {
+TEST (the_time_in_pending_survives_a_restart) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -189,7 +190,7 @@ TEST(the_time_in_pending_survives_a_restart) {
     mem_storage_free(storage);
 }
 
-TEST(a_reload_keeps_the_state_of_alerts) {
+TEST (a_reload_keeps_the_state_of_alerts) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -208,8 +209,8 @@ TEST(a_reload_keeps_the_state_of_alerts) {
     CHECK(value_of(&w, "rec:metric", START + 7 * 60000) == 30);
     mem_free(changed);
     /* Without the recording rule its series ends at the next evaluation. */
-    char *cut = mem_printf("groups:\n- name: g\n  interval: 1m\n  rules:\n%s",
-                           strstr(RULES, "  - alert"));
+    char *cut =
+        mem_printf("groups:\n- name: g\n  interval: 1m\n  rules:\n%s", strstr(RULES, "  - alert"));
     load(&w, cut);
     mem_free(cut);
     loop_virtual_run_until(w.loop, START + 9 * 60000);
@@ -221,7 +222,7 @@ TEST(a_reload_keeps_the_state_of_alerts) {
     mem_storage_free(storage);
 }
 
-TEST(keep_firing_for_bridges_a_gap) {
+TEST (keep_firing_for_bridges_a_gap) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -237,7 +238,7 @@ TEST(keep_firing_for_bridges_a_gap) {
     mem_storage_free(storage);
 }
 
-TEST(errors_of_a_rule_are_shown_and_others_go_on) {
+TEST (errors_of_a_rule_are_shown_and_others_go_on) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);

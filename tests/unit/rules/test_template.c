@@ -4,7 +4,7 @@
  */
 #include "base/file.h"
 #include "base/mem.h"
-#include "rules/template/am_funcs.h"
+#include "rules/notify/am_data.h"
 #include "rules/template/gotime.h"
 #include "rules/template/prom_template.h"
 #include "support/test.h"
@@ -44,15 +44,12 @@ static void run_table(const char *name, void (*fn)(Str in, Buf *out)) {
     CHECK_INT(bad, 0);
 }
 
-static const Label METRIC[] = {{STR("__name__"), STR("metric")},
-                               {STR("instance"), STR("a:1")},
-                               {STR("job"), STR("j")}};
-static const Label UP_A[] = {{STR("__name__"), STR("up")},
-                             {STR("instance"), STR("a:1")},
-                             {STR("job"), STR("j")}};
-static const Label UP_B[] = {{STR("__name__"), STR("up")},
-                             {STR("instance"), STR("b:2")},
-                             {STR("job"), STR("k")}};
+static const Label METRIC[] = {
+    {STR("__name__"), STR("metric")}, {STR("instance"), STR("a:1")}, {STR("job"), STR("j")}};
+static const Label UP_A[] = {
+    {STR("__name__"), STR("up")}, {STR("instance"), STR("a:1")}, {STR("job"), STR("j")}};
+static const Label UP_B[] = {
+    {STR("__name__"), STR("up")}, {STR("instance"), STR("b:2")}, {STR("job"), STR("k")}};
 static const Label REGION[] = {{STR("region"), STR("eu")}};
 
 /* Answers the few queries of the table. */
@@ -107,8 +104,51 @@ static void run_prometheus(Str in, Buf *out) {
     prom_template_free(t);
 }
 
-TEST(prometheus_functions_print_what_promtool_prints) {
+TEST (prometheus_functions_print_what_promtool_prints) {
     run_table("template/prometheus.tsv", run_prometheus);
+}
+
+#define PAIR(n, v)                                                                                 \
+    { STR(n), STR(v) }
+static const Label ALERT_1[] = {PAIR("alertname", "A"), PAIR("i", "1"), PAIR("job", "z")};
+static const Label ALERT_2[] = {PAIR("alertname", "A"), PAIR("i", "2"), PAIR("job", "z")};
+static const Label COMMON[] = {PAIR("Zed", "q"), PAIR("alertname", "A"), PAIR("job", "z")};
+static const Label GROUP[] = {PAIR("alertname", "A")}, ANNOTATIONS[] = {PAIR("x", "y")};
+
+static void run_alertmanager(Str in, Buf *out) {
+    Arena arena = ARENA_INIT(16 << 20);
+    AmAlertData alerts[] = {{.labels = {ALERT_1, 3},
+                             .annotations = {ANNOTATIONS, 1},
+                             .starts = gotime_of_ms(INT64_C(1767323045678)),
+                             .ends = gotime_zero(),
+                             .generator_url = STR("http://g"),
+                             .fingerprint = STR("abc")},
+                            {.resolved = true,
+                             .labels = {ALERT_2, 3},
+                             .annotations = {ANNOTATIONS, 1},
+                             .starts = gotime_of_ms(INT64_C(1767323045000)),
+                             .ends = gotime_of_ms(INT64_C(1767326706000)),
+                             .generator_url = STR(""),
+                             .fingerprint = STR("def")}};
+    AmData d = {.receiver = STR("team"),
+                .status = STR("firing"),
+                .alerts = alerts,
+                .n_alerts = 2,
+                .group_labels = {GROUP, 1},
+                .common_labels = {COMMON, 3},
+                .common_annotations = {ANNOTATIONS, 1},
+                .external_url = STR("http://am"),
+                .arena = &arena};
+    Str error = STR("");
+    if (am_data_expand(&d, NULL, in, out, &error) < 0) {
+        buf_reset(out);
+        buf_addf(out, "!! %.*s", SA(error));
+    }
+    arena_deinit(&arena);
+}
+
+TEST (alertmanagers_functions_print_what_amtool_prints) {
+    run_table("template/alertmanager.tsv", run_alertmanager);
 }
 
 static void check_fails(Str text, const char *part) {
@@ -120,17 +160,18 @@ static void check_fails(Str text, const char *part) {
     }
 }
 
-TEST(a_template_that_never_ends_is_stopped) {
+TEST (a_template_that_never_ends_is_stopped) {
     check_fails(STR("{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}"),
                 "maximum template depth");
     check_fails(STR("{{ range 100000 }}{{ range 100000 }}{{ end }}{{ end }}"), "too many steps");
     check_fails(STR("{{ range 10000 }}{{ printf \"%1000d\" 1 }}{{ end }}"), "writes more than");
-    check_fails(STR("{{ printf \"%1000000d\" 1 | printf \"%s%s%s%s%s%s\" \"\" | len }}"
-                    "{{ $x := \"aaaaaaaaaaaaaaaa\" }}{{ range 64 }}{{ $x = print $x $x }}{{ end }}"),
-                "too much");
+    check_fails(
+        STR("{{ printf \"%1000000d\" 1 | printf \"%s%s%s%s%s%s\" \"\" | len }}"
+            "{{ $x := \"aaaaaaaaaaaaaaaa\" }}{{ range 64 }}{{ $x = print $x $x }}{{ end }}"),
+        "too much");
 }
 
-TEST(every_prefix_of_a_template_is_refused_or_runs) {
+TEST (every_prefix_of_a_template_is_refused_or_runs) {
     Str text = STR("{{- if and .Value (gt $value 1.0) -}}{{ range $i, $e := query \"up\" }}"
                    "{{ $e.Labels.x | printf `%q` }}{{ else }}{{/* c */}}{{ end }}{{ end }}");
     for (size_t n = 0; n <= text.n; n++) {
