@@ -32,7 +32,12 @@ typedef struct DiscoverySet {
 
 typedef struct DiscoveryOptions {
     Loop *loop;
-    WorkPool *pool;      /* files are read there */
+    WorkPool *pool;     /* files are read and answers parsed there */
+    HttpClient *client; /* NULL: mechanisms that ask servers find nothing, and say so */
+    /* NULL = http_call() and http_call_cancel(); a test's otherwise. */
+    HttpCall *(*call)(HttpClient *client, const HttpCallRequest *request,
+                      void (*fn)(void *arg, HttpCallResult *r), void *arg);
+    void (*cancel)(HttpCall *call);
     const char *name;    /* "scrape" or "notify", for metrics */
     int64_t throttle_ms; /* 0 = 5 s */
     /* All groups of a set, in the order of their sources; also when they became none. Borrowed for

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "net/http_client_config.h"
 #include "schema/schema.h"
 
 typedef enum SdMechanism {
@@ -24,6 +25,12 @@ typedef struct SdFileConfig {
     SchemaStrs files; /* paths, already made absolute; `*` in the last element */
     int64_t refresh_interval_ms;
 } SdFileConfig;
+
+typedef struct SdHttpConfig {
+    Str url;
+    int64_t refresh_interval_ms;
+    HttpClientOptions http;
+} SdHttpConfig;
 
 /* Any other mechanism begins with this: its section, checked but not used. */
 typedef struct SdOtherConfig {

@@ -44,8 +44,12 @@ typedef struct HttpClientOptions {
     const HttpHeader *headers; /* values, secrets and contents of files, as given */
     size_t n_headers;
     const YamlNode *headers_node, *connect_headers_node;
-    bool any_set; /* anything but the defaults */
+    bool header_files; /* some values stand in files */
+    bool any_set;      /* anything but the defaults */
 } HttpClientOptions;
+
+/* A copy whose strings live in the arena. */
+HttpClientConfig http_client_config_copy(Arena *a, const HttpClientConfig *c);
 
 extern const Schema http_client_schema, http_tls_schema;
 

@@ -7,18 +7,14 @@
 
 #include "discovery/alertmanager_config.h"
 #include "loop/loop.h"
-#include "net/http_client.h"
 #include "rules/alert.h"
+#include "rules/notify_transport.h"
 
 typedef struct AlertClient AlertClient;
 
 typedef struct AlertClientOptions {
     Loop *loop;
-    HttpClient *client;
-    /* How alerts are posted: http_call() and http_call_cancel(), or a test's. */
-    HttpCall *(*call)(HttpClient *client, const HttpCallRequest *request,
-                      void (*fn)(void *arg, HttpCallResult *r), void *arg);
-    void (*cancel)(HttpCall *call);
+    NotifyTransport transport;
     size_t queue_capacity, batch_size; /* 0 = 10000, 256 */
     bool drain_on_stop;
     Str user_agent; /* copied */

@@ -4,6 +4,8 @@
  */
 #include "promql/engine/aggregate.h"
 
+#include "promql/engine/fn_native.h"
+
 void grouping_init(Grouping *g, Eval *ev, const Node *node, Scope *scope) {
     *g = (Grouping){.ev = ev, .node = node, .scope = scope, .key = BUF_INIT(0)};
 }
@@ -52,6 +54,7 @@ typedef struct Group {
     uint8_t *running; /* avg: the sum would have overflown, mean is running */
     double *value, *c, *count;
     VEC(Column *) columns; /* quantile */
+    NativeSum **native;    /* sum, avg: per step with histograms */
 } Group;
 
 typedef struct Fold {
@@ -188,7 +191,32 @@ static bool takes_histograms(AggregateOp op) {
     return op == AGG_SUM || op == AGG_AVG || op == AGG_COUNT || op == AGG_GROUP;
 }
 
+/* Histograms of a column go into sums of their own; a mix with floats is judged at the end. */
+static int fold_native(Fold *f, Group *g, const Column *c) {
+    Scope *s = &f->scope;
+    if (!g->native && !(g->native = SCOPE_ZARRAY(s, NativeSum *, f->n)))
+        return -EINVAL;
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->kind[i] != CELL_HISTOGRAM)
+            continue;
+        NativeSum *sum = g->native[i];
+        if (!sum) {
+            if (!(sum = g->native[i] = SCOPE_NEW(s, NativeSum)))
+                return -EINVAL;
+            sum->mean = f->op == AGG_AVG;
+        }
+        bool before = sum->notes.incompatible;
+        if (native_sum_add(s, sum, c->h[i]) < 0 || eval_tick(f->ev, 64) < 0)
+            return -EINVAL;
+        if (sum->notes.incompatible && !before)
+            annotate_mixed_buckets(f->ev, f->node->aggregate.expr, c->labels);
+    }
+    return 0;
+}
+
 static int fold_column(Fold *f, Group *g, Column *c) {
+    if (c->h && (f->op == AGG_SUM || f->op == AGG_AVG) && fold_native(f, g, c) < 0)
+        return -EINVAL;
     switch (f->op) {
     case AGG_SUM: fold_sum(g, c); return 0;
     case AGG_AVG: fold_avg(g, c); return 0;
@@ -253,18 +281,26 @@ static double result_at(Fold *f, const Group *g, size_t i, const double *param) 
     }
 }
 
-/* Sums and averages of histograms, and of a mix. */
-static int judge_histograms(Fold *f, Column *out, const Group *g, size_t i) {
-    if (f->op != AGG_SUM && f->op != AGG_AVG)
-        return 0;
-    if (g->kind[i] == CELL_HISTOGRAM)
-        return eval_fail(f->ev, PROMQL_EXECUTION,
-                         "native histograms are not evaluated yet in %s aggregation",
-                         aggregate_op_text(f->op));
-    annotate(f->ev, ANNOTATION_WARNING, f->node->aggregate.expr,
-             "encountered a mix of histograms and floats for aggregation");
+/* Sums and averages of histograms, and of a mix, which gives nothing. */
+static int native_result(Fold *f, Column *out, const Group *g, size_t i) {
+    const Node *at = f->node->aggregate.expr;
+    NativeSum *sum = g->native[i];
     out->kind[i] = CELL_NONE;
-    return 0;
+    if (g->kind[i] != CELL_HISTOGRAM) {
+        annotate(f->ev, ANNOTATION_WARNING, at,
+                 "encountered a mix of histograms and floats for aggregation");
+        return 0;
+    }
+    if (sum->notes.incompatible)
+        return 0;
+    sum->notes.reset_conflict = sum->saw_reset && sum->saw_no_reset;
+    annotate_notes(f->ev, at, &sum->notes, "aggregation");
+    native_sum_finish(sum);
+    if (column_need_histograms(&f->scope, out) < 0)
+        return -EINVAL;
+    out->kind[i] = CELL_HISTOGRAM;
+    out->h[i] = native_to_histogram(&f->scope, &sum->value);
+    return out->h[i] ? 0 : -EINVAL;
 }
 
 static int push_group(Fold *f, Group *g, Column *out, const double *param, Sink *next) {
@@ -277,9 +313,12 @@ static int push_group(Fold *f, Group *g, Column *out, const double *param, Sink 
             continue;
         if (eval_tick(f->ev, g->columns.n) < 0)
             return -EINVAL;
-        if (g->kind[i] & CELL_HISTOGRAM && judge_histograms(f, out, g, i) < 0)
-            return -EINVAL;
-        out->v[i] = result_at(f, g, i, param);
+        if (g->native && g->native[i]) {
+            if (native_result(f, out, g, i) < 0)
+                return -EINVAL;
+        } else {
+            out->v[i] = result_at(f, g, i, param);
+        }
     }
     return column_count(out) ? next->push(next, out) : 0;
 }

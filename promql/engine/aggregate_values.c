@@ -3,6 +3,7 @@
  * pairs, so many rare values cost what they hold and not a column each.
  */
 #include "promql/engine/aggregate.h"
+#include "promql/engine/native.h"
 
 typedef struct Seen {
     uint32_t result, step;
@@ -82,22 +83,37 @@ static int result_of(Values *k, const Column *c, uint32_t *ret) {
     return 0;
 }
 
+static int print_histogram(Values *k, const FloatHistogram *h) {
+    Scope scope;
+    Native n;
+    size_t count;
+    scope_init(&scope, k->ev);
+    NativeBucket *b = native_of(&scope, h, &n) < 0 ? NULL : native_buckets(&scope, &n, &count);
+    if (b)
+        native_print(&n, b, count, &k->text);
+    scope_deinit(&scope);
+    return b ? 0 : -EINVAL;
+}
+
 static int values_push(Sink *s, Column *c) {
     Values *k = (Values *)s;
     uint64_t last = 0;
     uint32_t result = UINT32_MAX;
-    if (c->h)
-        return eval_fail(k->ev, PROMQL_EXECUTION,
-                         "native histograms are not evaluated yet in count_values aggregation");
     for (size_t i = 0; i < c->n; i++) {
         if (!c->kind[i])
             continue;
-        if (result == UINT32_MAX || double_bits(c->v[i]) != last) {
+        bool histogram = c->kind[i] == CELL_HISTOGRAM;
+        if (histogram || result == UINT32_MAX || double_bits(c->v[i]) != last) {
             buf_reset(&k->text);
-            number_format_plain(&k->text, c->v[i]);
+            if (!histogram)
+                number_format_plain(&k->text, c->v[i]);
+            else if (print_histogram(k, c->h[i]) < 0)
+                return -EINVAL;
             if (result_of(k, c, &result) < 0)
                 return -EINVAL;
             last = double_bits(c->v[i]);
+            if (histogram) /* its text is not what c->v says */
+                last = ~last;
         }
         vec_push(&k->seen, (Seen){result, (uint32_t)i});
     }

@@ -58,58 +58,61 @@ void binary_scalars(BinaryOp op, const double *l, const double *r, double *ret, 
         arithmetic(op, l, r, ret, n);
 }
 
-/* One pair that has a histogram in it. */
-static int histogram_pair(const BinaryCells *b, uint8_t lk, uint8_t rk) {
-    Eval *ev = b->ev;
-    BinaryOp op = b->node->binary.op;
-    bool lh = lk == CELL_HISTOGRAM, rh = rk == CELL_HISTOGRAM;
-    bool known = lh && rh ? op == OP_ADD || op == OP_SUB || op == OP_EQ || op == OP_NE
-                 : lh ? op == OP_MUL || op == OP_DIV || op == OP_TRIM_UPPER || op == OP_TRIM_LOWER
-                      : op == OP_MUL;
-    const char *text = binary_op_text(op);
-    if (known)
-        return eval_fail(ev, PROMQL_EXECUTION,
-                         "native histograms are not evaluated yet in operator %s", text);
-    annotate(ev, ANNOTATION_INFO, b->node,
-             "incompatible sample types encountered for binary operator \"%s\": %s %s %s", text,
-             lh ? "histogram" : "float", text, rh ? "histogram" : "float");
-    return 0;
+static BinaryValue value_at(const Column *c, size_t i) {
+    return (BinaryValue){c->kind[i], c->v[i], c->kind[i] == CELL_HISTOGRAM ? c->h[i] : NULL};
 }
 
-/* Cells that are floats on both sides; the others are dealt with one by one. kind may be one of the
- * sides'. */
-static int pair_kinds(const BinaryCells *b, const uint8_t *lk, const uint8_t *rk, uint8_t *kind) {
-    uint8_t any = 0;
-    for (size_t i = 0; i < b->n; i++)
-        any |= lk[i] | rk[i];
+static bool pair_floats(BinaryOp op, bool return_bool, bool keep_right, BinaryValue *l,
+                        const BinaryValue *r) {
+    double x = 0;
+    if (!op_is_comparison(op)) {
+        arithmetic(op, &l->v, &r->v, &x, 1);
+        l->v = x;
+        return true;
+    }
+    bool is = compare(op, l->v, r->v);
+    l->v = return_bool ? is : keep_right ? r->v : l->v;
+    return is || return_bool;
+}
+
+/* Cell by cell: there are histograms, or the operator wants them. */
+static int mixed_cells(const BinaryCells *b, const Column *l, const Column *r, Column *out) {
     BinaryOp op = b->node->binary.op;
     bool trim = op == OP_TRIM_UPPER || op == OP_TRIM_LOWER;
-    bool plain = !(any & CELL_HISTOGRAM) && !trim;
-    for (size_t i = 0; i < b->n && !plain; i++) {
-        uint8_t l = lk[i], r = rk[i];
-        bool floats = l == CELL_FLOAT && r == CELL_FLOAT && !trim;
-        if (l && r && !floats && histogram_pair(b, l, r) < 0)
+    const FloatHistogram **h = SCOPE_ZARRAY(b->scope, const FloatHistogram *, out->n);
+    if (!h)
+        return -EINVAL;
+    for (size_t i = 0; i < out->n; i++) {
+        BinaryValue x = value_at(l, i), y = value_at(r, i), v = {0};
+        if (x.kind == CELL_FLOAT && y.kind == CELL_FLOAT && !trim) {
+            if (pair_floats(op, b->node->binary.return_bool, b->keep_right, &x, &y))
+                v = x;
+        } else if (x.kind && y.kind && native_pair(b, &x, &y, &v) < 0) {
             return -EINVAL;
-        kind[i] = floats ? CELL_FLOAT : CELL_NONE;
+        }
+        out->kind[i] = v.kind;
+        out->v[i] = v.v;
+        h[i] = v.h;
     }
-    for (size_t i = 0; i < b->n && plain; i++)
-        kind[i] = lk[i] & rk[i];
+    out->h = h;
     return 0;
 }
 
-int binary_cells(const BinaryCells *b, const uint8_t *lk, const double *l, const uint8_t *rk,
-                 const double *r, Column *out) {
+int binary_cells(const BinaryCells *b, const Column *l, const Column *r, Column *out) {
     BinaryOp op = b->node->binary.op;
-    if (pair_kinds(b, lk, rk, out->kind) < 0)
-        return -EINVAL;
+    if (l->h || r->h || op == OP_TRIM_UPPER || op == OP_TRIM_LOWER)
+        return mixed_cells(b, l, r, out);
+    size_t n = out->n;
+    for (size_t i = 0; i < n; i++)
+        out->kind[i] = l->kind[i] & r->kind[i];
     if (!op_is_comparison(op)) {
-        arithmetic(op, l, r, out->v, b->n);
+        arithmetic(op, l->v, r->v, out->v, n);
     } else if (b->node->binary.return_bool) {
-        truth(op, l, r, out->v, b->n);
+        truth(op, l->v, r->v, out->v, n);
     } else {
-        const double *kept = b->keep_right ? r : l;
-        for (size_t i = 0; i < b->n; i++) {
-            out->kind[i] = out->kind[i] & (uint8_t)compare(op, l[i], r[i]);
+        const double *kept = b->keep_right ? r->v : l->v;
+        for (size_t i = 0; i < n; i++) {
+            out->kind[i] = out->kind[i] & (uint8_t)compare(op, l->v[i], r->v[i]);
             out->v[i] = kept[i];
         }
     }
@@ -121,8 +124,8 @@ int binary_cells(const BinaryCells *b, const uint8_t *lk, const double *l, const
 typedef struct ScalarSide {
     Sink sink;
     BinaryCells cells;
-    const double *scalar;
-    uint8_t *scalar_kind;
+    Column scalar;
+    Scope per_series;
     bool scalar_left, check_dup, drop_name;
     DupCheck dup;
     Sink *next;
@@ -130,9 +133,9 @@ typedef struct ScalarSide {
 
 static int scalar_side_push(Sink *s, Column *c) {
     ScalarSide *k = (ScalarSide *)s;
-    int r = k->scalar_left ? binary_cells(&k->cells, k->scalar_kind, k->scalar, c->kind, c->v, c)
-                           : binary_cells(&k->cells, c->kind, c->v, k->scalar_kind, k->scalar, c);
-    c->h = NULL;
+    scope_reset(&k->per_series);
+    int r = k->scalar_left ? binary_cells(&k->cells, &k->scalar, c, c)
+                           : binary_cells(&k->cells, c, &k->scalar, c);
     if (r < 0 || !column_count(c))
         return r;
     if (k->drop_name && column_drop_name(k->cells.ev, c) < 0)
@@ -148,20 +151,23 @@ static int vector_scalar(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     Scope scope;
     scope_init(&scope, ev);
     ScalarSide k = {.sink = {scalar_side_push},
-                    .cells = {.ev = ev, .node = n, .n = g->n, .keep_right = left},
+                    .cells = {.ev = ev, .node = n, .scope = &k.per_series, .keep_right = left},
                     .scalar_left = left,
                     .next = out};
     k.drop_name = op_drops_name(n->binary.op) || n->binary.return_bool;
     k.check_dup = k.drop_name && !ev->o->delayed_name_removal && !name_is_pinned(ev, vector);
-    k.scalar = eval_scalar_column(ev, &scope, left ? n->binary.lhs : n->binary.rhs, g);
-    k.scalar_kind = SCOPE_ARRAY(&scope, uint8_t, g->n);
-    int r = k.scalar && k.scalar_kind ? 0 : -EINVAL;
-    if (r == 0)
-        memset(k.scalar_kind, CELL_FLOAT, g->n);
+    scope_init(&k.per_series, ev);
+    Column *scalar = column_new(&scope, g->n);
+    int r = scalar ? eval_scalar(ev, left ? n->binary.lhs : n->binary.rhs, g, scalar->v) : -EINVAL;
+    if (r == 0) {
+        memset(scalar->kind, CELL_FLOAT, g->n);
+        k.scalar = *scalar;
+    }
     dup_check_init(&k.dup, &scope);
     if (r == 0)
         r = eval_vector(ev, vector, g, &k.sink);
     dup_check_deinit(&k.dup);
+    scope_deinit(&k.per_series);
     scope_deinit(&scope);
     return r;
 }

@@ -10,13 +10,21 @@ bool op_drops_name(BinaryOp op);
 typedef struct BinaryCells {
     Eval *ev;
     const Node *node;
-    size_t n;
+    Scope *scope;    /* for histograms that come out */
     bool keep_right; /* a comparison that filters keeps the right value: scalar < vector */
 } BinaryCells;
 
-/* out may be either side's column. Histogram cells never come out. */
-int binary_cells(const BinaryCells *b, const uint8_t *lk, const double *l, const uint8_t *rk,
-                 const double *r, Column *out);
+/* out may be either side. */
+int binary_cells(const BinaryCells *b, const Column *l, const Column *r, Column *out);
+
+/* One pair with a histogram in it (or float operands of a trim operator): the cell that comes out,
+ * with its value. */
+typedef struct BinaryValue {
+    uint8_t kind;
+    double v;
+    const FloatHistogram *h;
+} BinaryValue;
+int native_pair(const BinaryCells *b, const BinaryValue *l, const BinaryValue *r, BinaryValue *ret);
 
 /* Vector and vector, but for set operators. */
 int eval_join(Eval *ev, const Node *n, const Grid *g, Sink *out);

@@ -5,6 +5,7 @@
  */
 #include "promql/engine/eval.h"
 
+#include "promql/engine/native.h"
 #include "promql/engine/range_window.h"
 
 #define DEPTH_MAX 2000
@@ -118,15 +119,24 @@ typedef struct NegateSink {
     Sink sink;
     Eval *ev;
     Sink *next;
+    Scope per_series; /* for histograms */
     DupCheck dup;
     bool check_dup;
 } NegateSink;
 
 static int negate_push(Sink *s, Column *c) {
     NegateSink *k = (NegateSink *)s;
-    if (c->h)
-        return eval_fail(k->ev, PROMQL_EXECUTION,
-                         "native histograms are not evaluated yet in unary minus");
+    scope_reset(&k->per_series);
+    for (size_t i = 0; c->h && i < c->n; i++) {
+        Native n;
+        if (c->kind[i] != CELL_HISTOGRAM)
+            continue;
+        if (native_of(&k->per_series, c->h[i], &n) < 0)
+            return -EINVAL;
+        native_mul(&n, -1);
+        if (!(c->h[i] = native_to_histogram(&k->per_series, &n)))
+            return -EINVAL;
+    }
     for (size_t i = 0; i < c->n; i++)
         c->v[i] = -c->v[i];
     if (column_drop_name(k->ev, c) < 0 ||
@@ -142,9 +152,11 @@ static int eval_unary(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     scope_init(&scope, ev);
     NegateSink k = {.sink = {negate_push}, .ev = ev, .next = out};
     k.check_dup = !ev->o->delayed_name_removal && !name_is_pinned(ev, n->unary.expr);
+    scope_init(&k.per_series, ev);
     dup_check_init(&k.dup, &scope);
     int r = eval_vector(ev, n->unary.expr, g, &k.sink);
     dup_check_deinit(&k.dup);
+    scope_deinit(&k.per_series);
     scope_deinit(&scope);
     return r;
 }

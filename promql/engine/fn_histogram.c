@@ -3,6 +3,7 @@
  * sorted once; each step then takes the counts that are there.
  */
 #include "promql/engine/call.h"
+#include "promql/engine/fn_native.h"
 
 /* Relative differences between buckets that are rounding, not data. */
 #define SMALL_DELTA 1e-12
@@ -31,6 +32,8 @@ typedef struct Classics {
     StrMap map;
     Buf key;
     VEC(Classic *) list;
+    VEC(Column *) natives; /* columns with native histograms */
+    Scope per_step;
     Filled *work;
     DupCheck dup;
     bool check_dup;
@@ -80,9 +83,15 @@ static Classic *classic_of(Classics *k, const Column *c) {
 
 static int classics_push(Sink *s, Column *c) {
     Classics *k = (Classics *)s;
-    if (c->h)
-        return eval_fail(k->ev, PROMQL_EXECUTION,
-                         "native histograms are not evaluated yet in histogram functions");
+    if (c->h) {
+        Column *copy = column_copy(&k->scope, c);
+        if (!copy)
+            return -EINVAL;
+        vec_push(&k->natives, copy);
+        column_drop_histograms(c);
+        if (!column_count(c))
+            return 0;
+    }
     double bound;
     Str le = labels_get(c->labels, LABEL_BUCKET);
     if (!number_parse_go(le, &bound)) {
@@ -204,9 +213,79 @@ static void annotate_fix(Classics *k, const Classic *h, MonotonicityFix *fix, in
 
 /* ---- collecting and giving out */
 
+static void drop_conflict(Classics *k, Column *n, const Classic *h) {
+    bool any = false;
+    for (size_t i = 0; i < n->n; i++) {
+        bool there = false;
+        for (size_t q = 0; n->kind[i] == CELL_HISTOGRAM && q < h->buckets.n; q++)
+            there |= h->buckets.v[q].column->kind[i] != CELL_NONE;
+        if (!there)
+            continue;
+        any = true;
+        n->kind[i] = CELL_NONE;
+        for (size_t q = 0; q < h->buckets.n; q++)
+            h->buckets.v[q].column->kind[i] = CELL_NONE;
+    }
+    if (!any)
+        return;
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
+    buf_add_cstr(&b, "vector contains a mix of classic and native histograms");
+    add_name(&b, name_for_text(k, n->labels));
+    annotate(k->ev, ANNOTATION_WARNING, k->arg, "%.*s", SA(buf_str(&b)));
+}
+
+/* A step that has both forms of one histogram gives nothing. */
+static void drop_conflicts(Classics *k) {
+    for (size_t i = 0; i < k->natives.n; i++) {
+        Column *n = k->natives.v[i];
+        buf_reset(&k->key);
+        labels_key_all(&k->key, n->labels);
+        Str key = buf_str(&k->key);
+        const Classic *h = str_map_get(&k->map, key.p ? key : STR(""));
+        if (h)
+            drop_conflict(k, n, h);
+    }
+}
+
+static void annotate_nan(Classics *k, const char *text, Labels l) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
+    buf_add_cstr(&b, text);
+    add_name(&b, name_for_text(k, l));
+    annotate(k->ev, ANNOTATION_INFO, k->arg, "%.*s", SA(buf_str(&b)));
+}
+
+/* phi of each step's native histogram. */
+static int native_column(Classics *k, const Column *from, const double *phi, Column *to) {
+    column_clear(to);
+    for (size_t i = 0; i < from->n; i++) {
+        Native n;
+        size_t count;
+        NativeNaN nan;
+        if (from->kind[i] != CELL_HISTOGRAM)
+            continue;
+        scope_reset(&k->per_step);
+        NativeBucket *b = native_of(&k->per_step, from->h[i], &n) < 0
+                              ? NULL
+                              : native_buckets(&k->per_step, &n, &count);
+        if (!b)
+            return -EINVAL;
+        to->kind[i] = CELL_FLOAT;
+        to->v[i] = native_quantile(phi[i], &n, b, count, &nan);
+        if (nan == NATIVE_NAN_RESULT)
+            annotate_nan(k, "input to histogram_quantile has NaN observations, result is NaN",
+                         from->labels);
+        else if (nan == NATIVE_NAN_SKEW)
+            annotate_nan(
+                k, "input to histogram_quantile has NaN observations, result is skewed higher",
+                from->labels);
+    }
+    return 0;
+}
+
 static int classics_collect(Classics *k, const Grid *g) {
     k->sink.push = classics_push;
     scope_init(&k->scope, k->ev);
+    scope_init(&k->per_step, k->ev);
     dup_check_init(&k->dup, &k->scope);
     k->key = BUF_INIT(0);
     int r = eval_vector(k->ev, k->arg, g, &k->sink);
@@ -218,6 +297,7 @@ static int classics_collect(Classics *k, const Grid *g) {
         most = MAX(most, h->buckets.n);
     }
     k->work = SCOPE_ARRAY(&k->scope, Filled, most + 1);
+    drop_conflicts(k);
     return r == 0 && !k->work ? -EINVAL : r;
 }
 
@@ -225,16 +305,18 @@ static void classics_deinit(Classics *k) {
     for (size_t i = 0; i < k->list.n; i++)
         vec_free(&k->list.v[i]->buckets);
     vec_free(&k->list);
+    vec_free(&k->natives);
+    scope_deinit(&k->per_step);
     str_map_deinit(&k->map);
     buf_deinit(&k->key);
     dup_check_deinit(&k->dup);
     scope_deinit(&k->scope);
 }
 
-static int push_result(Classics *k, Column *c, const Classic *h, Str label, Str value, Sink *out) {
+static int push_result(Classics *k, Column *c, Labels labels, Str label, Str value, Sink *out) {
     if (!column_count(c))
         return 0;
-    c->labels = h->labels;
+    c->labels = labels;
     c->h = NULL;
     c->drop_name = false;
     if (column_drop_name(k->ev, c) < 0 ||
@@ -259,7 +341,7 @@ static int push_quantile(Classics *k, const Grid *g, const Classic *h, const dou
         if (forced)
             annotate_fix(k, h, &fix, grid_time(g, i));
     }
-    return push_result(k, c, h, label, value, out);
+    return push_result(k, c, h->labels, label, value, out);
 }
 
 static void check_phi(Eval *ev, const Node *at, const double *phi, size_t n) {
@@ -282,6 +364,11 @@ int call_histogram_quantile(Eval *ev, const Node *call, const Grid *g, Sink *out
         r = -EINVAL;
     else
         check_phi(ev, call->call.args[0], phi, g->n);
+    for (size_t i = 0; i < k.natives.n && r == 0; i++) {
+        r = native_column(&k, k.natives.v[i], phi, c);
+        if (r == 0)
+            r = push_result(&k, c, k.natives.v[i]->labels, STR_NULL, STR_NULL, out);
+    }
     for (size_t i = 0; i < k.list.n && r == 0; i++)
         r = push_quantile(&k, g, k.list.v[i], phi, c, STR_NULL, STR_NULL, out);
     classics_deinit(&k);
@@ -310,6 +397,14 @@ static int push_steps_of_phi(Classics *k, const Grid *g, const double *phi, Str 
         for (to = from + 1; to < g->n && double_bits(phi[to]) == double_bits(phi[from]); to++) {
         }
         r = phi_text(k->ev, phi[from], &text);
+        for (size_t i = 0; i < k->natives.n && r == 0; i++) {
+            r = native_column(k, k->natives.v[i], phi, c);
+            for (size_t s = 0; s < g->n; s++)
+                if (s < from || s >= to)
+                    c->kind[s] = CELL_NONE;
+            if (r == 0)
+                r = push_result(k, c, k->natives.v[i]->labels, label, text, out);
+        }
         for (size_t i = 0; i < k->list.n && r == 0; i++) {
             Classic part = *k->list.v[i];
             column_clear(c);
@@ -324,7 +419,7 @@ static int push_steps_of_phi(Classics *k, const Grid *g, const double *phi, Str 
                 if (forced)
                     annotate_fix(k, &part, &fix, grid_time(g, s));
             }
-            r = push_result(k, c, &part, label, text, out);
+            r = push_result(k, c, part.labels, label, text, out);
         }
     }
     return r;
@@ -391,6 +486,32 @@ static double classic_fraction(double lower, double upper, const Filled *b, size
     return (u - l) / count;
 }
 
+static int native_fractions(Classics *k, const Column *from, const double *lo, const double *hi,
+                            Column *to) {
+    column_clear(to);
+    for (size_t i = 0; i < from->n; i++) {
+        Native n;
+        size_t count;
+        bool nan;
+        if (from->kind[i] != CELL_HISTOGRAM)
+            continue;
+        scope_reset(&k->per_step);
+        NativeBucket *b = native_of(&k->per_step, from->h[i], &n) < 0
+                              ? NULL
+                              : native_buckets(&k->per_step, &n, &count);
+        if (!b)
+            return -EINVAL;
+        to->kind[i] = CELL_FLOAT;
+        to->v[i] = native_fraction(lo[i], hi[i], &n, b, count, &nan);
+        if (nan)
+            annotate_nan(k,
+                         "input to histogram_fraction has NaN observations, which are excluded "
+                         "from all fractions",
+                         from->labels);
+    }
+    return 0;
+}
+
 int call_histogram_fraction(Eval *ev, const Node *call, const Grid *g, Sink *out) {
     Classics k = {.ev = ev, .arg = call->call.args[2]};
     int r = classics_collect(&k, g);
@@ -399,6 +520,11 @@ int call_histogram_fraction(Eval *ev, const Node *call, const Grid *g, Sink *out
     Column *c = hi ? column_new(&k.scope, g->n) : NULL;
     if (!c)
         r = -EINVAL;
+    for (size_t i = 0; i < k.natives.n && r == 0; i++) {
+        r = native_fractions(&k, k.natives.v[i], lo, hi, c);
+        if (r == 0)
+            r = push_result(&k, c, k.natives.v[i]->labels, STR_NULL, STR_NULL, out);
+    }
     for (size_t q = 0; q < k.list.n && r == 0; q++) {
         column_clear(c);
         for (size_t i = 0; i < g->n; i++) {
@@ -408,7 +534,7 @@ int call_histogram_fraction(Eval *ev, const Node *call, const Grid *g, Sink *out
             c->kind[i] = CELL_FLOAT;
             c->v[i] = classic_fraction(lo[i], hi[i], k.work, n);
         }
-        r = push_result(&k, c, k.list.v[q], STR_NULL, STR_NULL, out);
+        r = push_result(&k, c, k.list.v[q]->labels, STR_NULL, STR_NULL, out);
     }
     classics_deinit(&k);
     return r;
@@ -425,6 +551,18 @@ typedef struct ValueSink {
     Sink *next;
 } ValueSink;
 
+static int variance_of(ValueSink *k, const FloatHistogram *h, double *ret) {
+    Scope scope;
+    Native n;
+    size_t count;
+    scope_init(&scope, k->ev);
+    NativeBucket *b = native_of(&scope, h, &n) < 0 ? NULL : native_buckets(&scope, &n, &count);
+    if (b)
+        *ret = native_variance(&n, b, count);
+    scope_deinit(&scope);
+    return b ? 0 : -EINVAL;
+}
+
 static int value_push(Sink *s, Column *c) {
     ValueSink *k = (ValueSink *)s;
     FunctionId id = k->call->call.function->id;
@@ -434,10 +572,14 @@ static int value_push(Sink *s, Column *c) {
             continue;
         }
         const FloatHistogram *h = c->h[i];
-        if (id != FN_HISTOGRAM_COUNT && id != FN_HISTOGRAM_SUM && id != FN_HISTOGRAM_AVG)
-            return eval_fail(k->ev, PROMQL_EXECUTION,
-                             "native histograms are not evaluated yet in %s()",
-                             k->call->call.function->name);
+        if (id == FN_HISTOGRAM_STDDEV || id == FN_HISTOGRAM_STDVAR) {
+            double v;
+            if (variance_of(k, h, &v) < 0)
+                return -EINVAL;
+            c->kind[i] = CELL_FLOAT;
+            c->v[i] = id == FN_HISTOGRAM_STDDEV ? sqrt(v) : v;
+            continue;
+        }
         c->kind[i] = CELL_FLOAT;
         c->v[i] = id == FN_HISTOGRAM_COUNT ? h->count
                   : id == FN_HISTOGRAM_SUM ? h->sum

@@ -2,7 +2,7 @@
  * What a window holds as one number: counts, sums, extremes, spread, quantiles, trends. Sums run
  * over each window in order with Kahan's compensation, because sliding would round differently.
  */
-#include "promql/engine/range_window.h"
+#include "promql/engine/fn_native.h"
 
 static const double *window_values(const RangeInput *in, size_t i, uint32_t *n) {
     *n = in->hi[i] - in->lo[i];
@@ -19,13 +19,13 @@ static bool floats_only(Eval *ev, const RangeInput *in, size_t i, uint32_t least
     return n >= least;
 }
 
-/* Sums and averages want all floats or all histograms. */
-static int one_kind(Eval *ev, const RangeInput *in, size_t i) {
+/* Sums and averages want all floats (1) or all histograms, which are dealt with here. */
+static int one_kind(Eval *ev, const RangeInput *in, size_t i, Column *out) {
     uint32_t n = in->hi[i] - in->lo[i];
     if (!range_histograms(in, i))
         return n > 0;
     if (!n)
-        return fail_no_histograms(ev, in);
+        return native_sum_window(ev, in, out, i, in->id == FN_AVG_OVER_TIME);
     annotate_mixed(ev, in);
     return 0;
 }
@@ -104,7 +104,7 @@ int kernel_sum(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
-        int r = one_kind(ev, in, i);
+        int r = one_kind(ev, in, i, out);
         if (r < 0 || eval_tick(ev, n) < 0)
             return -EINVAL;
         if (r)
@@ -143,7 +143,7 @@ int kernel_avg(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
-        int r = one_kind(ev, in, i);
+        int r = one_kind(ev, in, i, out);
         if (r < 0 || eval_tick(ev, n) < 0)
             return -EINVAL;
         if (r)

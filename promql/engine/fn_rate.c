@@ -3,7 +3,7 @@
  * and extrapolation to the window's edges (reference: Prometheus' extrapolatedRate), and the
  * anchored and smoothed forms, which know the values at the edges instead.
  */
-#include "promql/engine/range_window.h"
+#include "promql/engine/fn_native.h"
 
 /* Indexes of samples lower than the one before, once a series. */
 typedef struct Resets {
@@ -85,6 +85,19 @@ typedef struct RateWalk {
     Shape shape;
 } RateWalk;
 
+/* What to multiply the increase between the first and the last of n samples with. */
+static double extrapolation(RateWalk *w, size_t step, int64_t first_t, int64_t last_t, uint32_t n,
+                            double first, double increase) {
+    const RangeInput *in = w->in;
+    int64_t before = first_t - (range_ref(in, step) - in->range_ms), between = last_t - first_t;
+    Shape *s = &w->shape;
+    if (!s->valid || s->before != before || s->between != between || s->n != n)
+        shape_set(s, in, before, between, n, w->per_second);
+    if (w->counter && increase > 0 && first >= 0)
+        return counter_factor(s, in, first, increase, w->per_second);
+    return s->factor;
+}
+
 static double rate_of_window(RateWalk *w, size_t step, uint32_t lo, uint32_t hi) {
     const RangeInput *in = w->in;
     const double *v = in->float_v;
@@ -95,15 +108,20 @@ static double rate_of_window(RateWalk *w, size_t step, uint32_t lo, uint32_t hi)
         for (size_t k = w->reset_lo; k < w->resets.n && w->resets.at[k] < hi; k++)
             result += v[w->resets.at[k] - 1];
     }
-    int64_t before = in->float_t[lo] - (range_ref(in, step) - in->range_ms);
-    int64_t between = in->float_t[hi - 1] - in->float_t[lo];
-    Shape *s = &w->shape;
-    if (!s->valid || s->before != before || s->between != between || s->n != hi - lo)
-        shape_set(s, in, before, between, hi - lo, w->per_second);
-    double factor = s->factor;
-    if (w->counter && result > 0 && first >= 0)
-        factor = counter_factor(s, in, first, result, w->per_second);
-    return result * factor;
+    return result *
+           extrapolation(w, step, in->float_t[lo], in->float_t[hi - 1], hi - lo, first, result);
+}
+
+static int rate_of_histograms(Eval *ev, RateWalk *w, size_t step, Column *out) {
+    const RangeInput *in = w->in;
+    Native n;
+    int r = native_increase(ev, in, step, w->counter, &n);
+    if (r <= 0)
+        return r;
+    uint32_t lo = in->hlo[step], hi = in->hhi[step];
+    double factor = extrapolation(w, step, in->histogram_t[lo], in->histogram_t[hi - 1], hi - lo,
+                                  in->histograms[lo]->count, n.count);
+    return native_rate_result(in, out, step, &n, factor);
 }
 
 int kernel_rate(Eval *ev, const RangeInput *in, Column *out) {
@@ -116,8 +134,8 @@ int kernel_rate(Eval *ev, const RangeInput *in, Column *out) {
             return -EINVAL;
         if (nh && hi > lo)
             annotate_mixed(ev, in);
-        else if (nh > 1)
-            return fail_no_histograms(ev, in);
+        else if (nh > 1 && rate_of_histograms(ev, &w, i, out) < 0)
+            return -EINVAL;
         else if (hi - lo >= 2)
             range_set(out, i, rate_of_window(&w, i, lo, hi));
     }
@@ -207,8 +225,11 @@ int kernel_irate(Eval *ev, const RangeInput *in, Column *out) {
             continue;
         if (nh) {
             uint32_t hk = in->hhi[i] - 1;
-            if (nh > 1 && (!n || in->histogram_t[hk - 1] > in->float_t[k]))
-                return fail_no_histograms(ev, in);
+            if (nh > 1 && (!n || in->histogram_t[hk - 1] > in->float_t[k])) {
+                if (native_last_two(ev, in, out, i) < 0)
+                    return -EINVAL;
+                continue;
+            }
             if (n < 2 || in->histogram_t[hk] > in->float_t[k - 1]) {
                 annotate_mixed(ev, in);
                 continue;
@@ -224,15 +245,25 @@ int kernel_irate(Eval *ev, const RangeInput *in, Column *out) {
 
 /* ---- how often samples fall, how often they change */
 
-/* The sample an anchored window starts from is the last at or before its left edge. */
-static uint32_t anchored_first(const RangeInput *in, size_t step) {
-    uint32_t lo = in->lo[step], hi = in->hi[step];
-    if (!in->anchored || lo == hi)
-        return lo;
-    size_t k = search_time(in->float_t + lo, hi - lo, range_ref(in, step) - in->range_ms, false);
-    if (k == hi - lo)
-        return hi; /* nothing behind the edge */
-    return lo + (uint32_t)(k - (k > 0));
+/* Where the window's comparisons start: an anchored one begins with the last sample at or before
+ * its left edge, of whatever kind. False when nothing lies behind the edge. */
+static bool anchored_start(const RangeInput *in, size_t step, uint32_t *f, uint32_t *h) {
+    if (!in->anchored)
+        return true;
+    int64_t edge = range_ref(in, step) - in->range_ms;
+    uint32_t fhi = in->hi[step], hhi = in->hlo ? in->hhi[step] : 0;
+    uint32_t fa = *f + (uint32_t)search_time(in->float_t + *f, fhi - *f, edge, false);
+    uint32_t ha = hhi ? *h + (uint32_t)search_time(in->histogram_t + *h, hhi - *h, edge, false) : 0;
+    bool f_before = fa > *f, h_before = ha > *h;
+    if (fa == fhi && ha == hhi)
+        return false;
+    if (f_before && (!h_before || in->float_t[fa - 1] >= in->histogram_t[ha - 1]))
+        fa--;
+    else if (h_before)
+        ha--;
+    *f = fa;
+    *h = ha;
+    return true;
 }
 
 static bool differs(FunctionId id, double prev, double now) {
@@ -250,21 +281,20 @@ static int count_events(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t k = 1; k < in->n_floats; k++)
         before[k] = before[k - 1] + differs(in->id, in->float_v[k - 1], in->float_v[k]);
     for (size_t i = 0; i < in->grid.n; i++) {
-        uint32_t lo = anchored_first(in, i), hi = in->hi[i], nh = range_histograms(in, i);
-        if (nh > 1 || (nh && in->anchored))
-            return fail_no_histograms(ev, in);
-        if (nh) { /* one histogram: a change of type on each side that has a float */
-            int64_t t = in->histogram_t[in->hlo[i]];
-            uint32_t mid = lo;
-            while (mid < hi && in->float_t[mid] < t)
-                mid++;
-            double n = (mid > lo) + (mid < hi);
-            n += mid > lo ? before[mid - 1] - before[lo] : 0;
-            n += mid < hi ? before[hi - 1] - before[mid] : 0;
-            range_set(out, i, n);
-        } else if (lo < hi) {
+        uint32_t lo = in->lo[i], hi = in->hi[i], hlo = 0, hhi = 0;
+        double n;
+        if (in->hlo)
+            hlo = in->hlo[i], hhi = in->hhi[i];
+        if ((lo == hi && hlo == hhi) || !anchored_start(in, i, &lo, &hlo))
+            continue;
+        if (eval_tick(ev, hhi - hlo) < 0)
+            return -EINVAL;
+        if (hlo == hhi)
             range_set(out, i, before[hi - 1] - before[lo]);
-        }
+        else if (native_count_events(in, lo, hi, hlo, hhi, &n) < 0)
+            return -EINVAL;
+        else
+            range_set(out, i, n);
     }
     return 0;
 }

@@ -32,15 +32,23 @@ static int days_in_month(Date d) {
     return days[d.month - 1] + (d.month == 2 && is_leap(d.year));
 }
 
-static double date_part(FunctionId id, int64_t t) {
-    int64_t days = floor_div(t, 86400), second = t - days * 86400;
+typedef struct Instant {
+    int64_t days, second; /* since 1970, of the day */
+} Instant;
+
+static Instant instant_of(int64_t t) {
+    int64_t days = floor_div(t, 86400);
+    return (Instant){days, t - days * 86400};
+}
+
+static double date_part(FunctionId id, Instant t) {
     switch (id) {
-    case FN_HOUR: return (double)(second / 3600);
-    case FN_MINUTE: return (double)(second / 60 % 60);
-    case FN_DAY_OF_WEEK: return (double)(((days + 4) % 7 + 7) % 7); /* 1970 began on a Thursday */
+    case FN_HOUR: return (double)(t.second / 3600);
+    case FN_MINUTE: return (double)(t.second / 60 % 60);
+    case FN_DAY_OF_WEEK: return (double)(((t.days + 4) % 7 + 7) % 7); /* 1970 began on a Thursday */
     default: break;
     }
-    Date d = date_of_days(days);
+    Date d = date_of_days(t.days);
     switch (id) {
     case FN_YEAR: return (double)d.year;
     case FN_MONTH: return d.month;
@@ -50,18 +58,20 @@ static double date_part(FunctionId id, int64_t t) {
     }
 }
 
-/* Far more seconds than any date needs; the rest, and NaN, as a conversion on amd64 gives it. */
-static int64_t seconds_of(double v) {
-    if (!(v > -1e17 && v < 1e17))
-        return v > 0 || v < 0 ? (v > 0 ? (int64_t)1e17 : (int64_t)-1e17) : 0;
-    return (int64_t)v;
+/* What 64 bits of seconds cannot hold, NaN too, is second 2^63: so Go's conversion on amd64 and its
+ * calendar come together. */
+static Instant instant_of_value(double v) {
+    if (v >= -0x1p63 && v < 0x1p63)
+        return instant_of((int64_t)v);
+    uint64_t t = UINT64_C(1) << 63;
+    return (Instant){(int64_t)(t / 86400), (int64_t)(t % 86400)};
 }
 
 static void change_date(MapSink *m, Column *c) {
     FunctionId id = m->call->call.function->id;
     for (size_t i = 0; i < c->n; i++)
         if (c->kind[i])
-            c->v[i] = date_part(id, seconds_of(c->v[i]));
+            c->v[i] = date_part(id, instant_of_value(c->v[i]));
 }
 
 static int date_of_evaluation(Eval *ev, const Node *call, const Grid *g, Sink *out) {
@@ -71,7 +81,7 @@ static int date_of_evaluation(Eval *ev, const Node *call, const Grid *g, Sink *o
     int r = c ? 0 : -EINVAL;
     for (size_t i = 0; c && i < g->n; i++) {
         c->kind[i] = CELL_FLOAT;
-        c->v[i] = date_part(call->call.function->id, grid_time(g, i) / 1000);
+        c->v[i] = date_part(call->call.function->id, instant_of(grid_time(g, i) / 1000));
     }
     if (c)
         r = out->push(out, c);

@@ -22,7 +22,7 @@ typedef struct Join {
     size_t n;
     bool swapped; /* the many side is the right one */
     bool drop_name, check_clash, check_labels;
-    Scope scope;
+    Scope scope, per_pair;
     StrMap groups;
     VEC(JoinGroup *) list;
     VEC(Column *) ones;
@@ -172,6 +172,7 @@ static int note_matched(Join *j, JoinGroup *g, const Column *many, const uint8_t
 
 static int push_pair(Join *j, JoinGroup *g, const Column *many, const Column *one) {
     Column *out = j->out;
+    scope_reset(&j->per_pair);
     column_clear(out);
     if (eval_tick(j->ev, j->n + 256) < 0)
         return -EINVAL;
@@ -185,8 +186,7 @@ static int push_pair(Join *j, JoinGroup *g, const Column *many, const Column *on
         if (column_count(out) && check_matched(j, g, out) < 0)
             return -EINVAL;
     }
-    if (note_matched(j, g, many, one->kind) < 0 ||
-        binary_cells(&j->cells, l->kind, l->v, r->kind, r->v, out) < 0)
+    if (note_matched(j, g, many, one->kind) < 0 || binary_cells(&j->cells, l, r, out) < 0)
         return -EINVAL;
     if (!column_count(out))
         return 0;
@@ -282,7 +282,7 @@ int eval_join(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     const VectorMatching *m = n->binary.matching;
     Join j = {.many_sink = {many_push},
               .one_sink = {one_push},
-              .cells = {.ev = ev, .node = n, .n = g->n},
+              .cells = {.ev = ev, .node = n, .scope = &j.per_pair},
               .ev = ev,
               .node = n,
               .m = m,
@@ -293,6 +293,7 @@ int eval_join(Eval *ev, const Node *n, const Grid *g, Sink *out) {
               .key = BUF_INIT(0),
               .next = out};
     scope_init(&j.scope, ev);
+    scope_init(&j.per_pair, ev);
     dup_check_init(&j.clashes, &j.scope);
     dup_check_init(&j.labels, &j.scope);
     int r = join_run(&j, g);
@@ -304,6 +305,7 @@ int eval_join(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     buf_deinit(&j.key);
     dup_check_deinit(&j.clashes);
     dup_check_deinit(&j.labels);
+    scope_deinit(&j.per_pair);
     scope_deinit(&j.scope);
     return r;
 }

@@ -1,12 +1,6 @@
 #include "promql/engine/range_window.h"
 
-/* Samples of one series, in growing arrays that are used again for the next. */
-typedef struct SampleBuf {
-    VEC(int64_t) t;
-    VEC(double) v;
-    VEC(int64_t) ht;
-    VEC(const FloatHistogram *) h;
-} SampleBuf;
+#include "promql/engine/samples.h"
 
 typedef struct RangeRun {
     Eval *ev;
@@ -21,8 +15,7 @@ typedef struct RangeRun {
     DupCheck dup;
     bool check_dup, drop_name;
     uint64_t scratch_cap;
-    StatsFrame *stats;   /* of the query, not of a subquery in it */
-    uint64_t bytes_held; /* by the sample arrays, counted in the query's budget */
+    StatsFrame *stats; /* of the query, not of a subquery in it */
 } RangeRun;
 
 /* What annotations point at. */
@@ -49,95 +42,6 @@ void annotate_ignored_histograms(Eval *ev, const RangeInput *in) {
 int fail_no_histograms(Eval *ev, const RangeInput *in) {
     return eval_fail(ev, PROMQL_EXECUTION, "native histograms are not evaluated yet in %s()",
                      in->call->call.function->name);
-}
-
-/* The arrays are the heap's, so what they hold is counted here. */
-static int charge(RangeRun *run) {
-    SampleBuf *b = &run->buf;
-    uint64_t now = 8 * ((uint64_t)b->t.cap + b->v.cap + b->ht.cap + b->h.cap);
-    Eval *ev = run->ev;
-    ev->bytes_used += now - run->bytes_held;
-    run->bytes_held = now;
-    if (ev->bytes_used <= ev->bytes_max)
-        return 0;
-    return scope_alloc(&run->scope, 1, ev->bytes_max) ? 0 : -EINVAL; /* says what is exceeded */
-}
-
-static size_t first_after(const int64_t *t, size_t n, int64_t x) {
-    size_t lo = 0, hi = n;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (t[mid] <= x)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-static void add_floats(SampleBuf *b, const SampleRun *r, size_t from, size_t to) {
-    size_t n = to - from, k = b->t.n;
-    vec_reserve(&b->t, k + n);
-    vec_reserve(&b->v, k + n);
-    uint64_t stale = 0;
-    for (size_t i = from; i < to; i++)
-        stale |= is_stale_nan(r->f[i]);
-    if (!stale) {
-        memcpy(b->t.v + k, r->t + from, n * sizeof(*r->t));
-        memcpy(b->v.v + k, r->f + from, n * sizeof(*r->f));
-        k += n;
-    } else {
-        for (size_t i = from; i < to; i++) {
-            if (is_stale_nan(r->f[i]))
-                continue;
-            b->t.v[k] = r->t[i];
-            b->v.v[k++] = r->f[i];
-        }
-    }
-    b->t.n = b->v.n = k;
-}
-
-static int add_histograms(RangeRun *run, const SampleRun *r, size_t from, size_t to) {
-    for (size_t i = from; i < to; i++) {
-        bool fh = r->kind == SAMPLE_FLOAT_HISTOGRAM;
-        if (is_stale_nan(fh ? r->fh[i]->sum : r->h[i]->sum))
-            continue;
-        FloatHistogram *h = fh ? scope_histogram(&run->per_series, r->fh[i])
-                               : scope_histogram_float(&run->per_series, r->h[i]);
-        if (!h)
-            return -EINVAL;
-        vec_push(&run->buf.ht, r->t[i]);
-        vec_push(&run->buf.h, h);
-    }
-    return 0;
-}
-
-static void buf_empty(SampleBuf *b) { b->t.n = b->v.n = b->ht.n = b->h.n = 0; }
-
-/* Reads what lies in (after, upto]. */
-static int read_samples(RangeRun *run, SampleIter *it, int64_t after, int64_t upto) {
-    SampleRun r;
-    int e;
-    buf_empty(&run->buf);
-    sample_iter_seek(it, after + 1);
-    while ((e = sample_iter_next(it, &r)) > 0) {
-        size_t from = r.t[0] > after ? 0 : first_after(r.t, r.n, after);
-        size_t to = r.t[r.n - 1] <= upto ? r.n : first_after(r.t, r.n, upto);
-        if (from < to) {
-            if (r.kind == SAMPLE_FLOAT)
-                add_floats(&run->buf, &r, from, to);
-            else if (add_histograms(run, &r, from, to) < 0)
-                return -EINVAL;
-            if (charge(run) < 0)
-                return -EINVAL;
-        }
-        if (to < r.n)
-            break;
-    }
-    if (e < 0)
-        return eval_fail(run->ev, e == -ECANCELED ? PROMQL_CANCELED : PROMQL_INTERNAL,
-                         "expanding series: %s", strerror(-e));
-    return 0;
 }
 
 static uint64_t fill_windows(const RangeInput *in, const int64_t *t, size_t n, int64_t before,
@@ -280,7 +184,8 @@ static int each_series(RangeRun *run, const Node *selector) {
     for (size_t k = 0; r == 0 && k < sel->n; k++) {
         scope_reset(&run->per_series);
         it = series_set_iter(sel->set, &sel->series[k], it);
-        r = read_samples(run, it, after, upto);
+        samples_clear(&run->buf);
+        r = samples_read(&run->buf, it, after, upto);
         if (r == 0)
             r = finish_series(run, sel->series[k].labels, false);
         if (r == 0 && (k & 15) == 15)
@@ -296,31 +201,11 @@ typedef struct SubquerySink {
     RangeRun *run;
 } SubquerySink;
 
-static int column_to_samples(RangeRun *run, const Column *c) {
-    SampleBuf *b = &run->buf;
-    for (size_t i = 0; i < c->n; i++) {
-        int64_t t = grid_time(run->child_grid, i);
-        if (c->kind[i] == CELL_FLOAT) {
-            vec_push(&b->t, t);
-            vec_push(&b->v, c->v[i]);
-        } else if (c->kind[i] == CELL_HISTOGRAM) {
-            FloatHistogram *h = scope_histogram(&run->per_series, c->h[i]);
-            if (!h)
-                return -EINVAL;
-            if (h->reset_hint != RESET_GAUGE)
-                h->reset_hint = RESET_UNKNOWN;
-            vec_push(&b->ht, t);
-            vec_push(&b->h, h);
-        }
-    }
-    return charge(run);
-}
-
 static int subquery_push(Sink *sink, Column *c) {
     RangeRun *run = ((SubquerySink *)sink)->run;
     scope_reset(&run->per_series);
-    buf_empty(&run->buf);
-    if (column_to_samples(run, c) < 0)
+    samples_clear(&run->buf);
+    if (samples_add_column(&run->buf, run->child_grid, c) < 0)
         return -EINVAL;
     return finish_series(run, c->labels, c->drop_name);
 }
@@ -411,16 +296,13 @@ static void run_init(RangeRun *run) {
     run->stats = run->ev->stats;
     scope_init(&run->scope, run->ev);
     scope_init(&run->per_series, run->ev);
+    samples_init(&run->buf, run->ev, &run->per_series);
     dup_check_init(&run->dup, &run->scope);
 }
 
 static void run_deinit(RangeRun *run) {
     dup_check_deinit(&run->dup);
-    run->ev->bytes_used -= run->bytes_held;
-    vec_free(&run->buf.t);
-    vec_free(&run->buf.v);
-    vec_free(&run->buf.ht);
-    vec_free(&run->buf.h);
+    samples_deinit(&run->buf);
     scope_deinit(&run->per_series);
     scope_deinit(&run->scope);
 }
@@ -480,160 +362,6 @@ int smoothed_columns(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     int r = run_buffers(&run, g);
     if (r == 0)
         r = each_series(&run, n);
-    run_deinit(&run);
-    return r;
-}
-
-static int matrix_series(RangeRun *run, Scope *s, PromqlSeries *ret) {
-    SampleBuf *b = &run->buf;
-    int64_t *t = SCOPE_ARRAY(s, int64_t, b->t.n + 1), *ht = SCOPE_ARRAY(s, int64_t, b->ht.n + 1);
-    double *v = SCOPE_ARRAY(s, double, b->t.n + 1);
-    const FloatHistogram **h = SCOPE_ARRAY(s, const FloatHistogram *, b->ht.n + 1);
-    if (!t || !ht || !v || !h)
-        return -EINVAL;
-    if (b->t.n) {
-        memcpy(t, b->t.v, b->t.n * sizeof(*t));
-        memcpy(v, b->v.v, b->t.n * sizeof(*v));
-    }
-    for (size_t i = 0; i < b->ht.n; i++) {
-        ht[i] = b->ht.v[i];
-        if (!(h[i] = scope_histogram(s, b->h.v[i])))
-            return -EINVAL;
-    }
-    ret->n_floats = b->t.n;
-    ret->float_t = t;
-    ret->floats = v;
-    ret->n_histograms = b->ht.n;
-    ret->histogram_t = ht;
-    ret->histograms = h;
-    return 0;
-}
-
-/* The samples with the edges put in: what an anchored or smoothed range selector shows. */
-static int extend_floats(RangeRun *run) {
-    SampleBuf *b = &run->buf;
-    const RangeInput *in = &run->in;
-    int64_t from = in->ref - in->range_ms, to = in->ref;
-    ExtendedWindow w;
-    if (!b->t.n || !extended_window(&w, b->t.v, b->v.v, b->t.n, from, to, in->smoothed, false)) {
-        buf_empty(b);
-        return 0;
-    }
-    size_t n = w.inner_hi > w.inner_lo ? w.inner_hi - w.inner_lo : 0;
-    vec_reserve(&b->t, n + 2);
-    vec_reserve(&b->v, n + 2);
-    memmove(b->t.v + 1, b->t.v + w.inner_lo, n * sizeof(*b->t.v));
-    memmove(b->v.v + 1, b->v.v + w.inner_lo, n * sizeof(*b->v.v));
-    b->t.v[0] = from;
-    b->v.v[0] = w.left;
-    b->t.v[n + 1] = to;
-    b->v.v[n + 1] = w.right;
-    b->t.n = b->v.n = n + 2;
-    return charge(run);
-}
-
-/* Collects the samples of each series instead of computing from them. */
-typedef struct MatrixResult {
-    Scope *scope;
-    VEC(PromqlSeries) list;
-} MatrixResult;
-
-static int matrix_add(RangeRun *run, MatrixResult *m, Labels labels) {
-    if (!run->buf.t.n && !run->buf.ht.n)
-        return 0;
-    PromqlSeries s = {.labels = labels};
-    if (run->in.anchored || run->in.smoothed) {
-        if (run->buf.ht.n)
-            return eval_fail(run->ev, PROMQL_EXECUTION,
-                             "%s modifier is not supported with histograms",
-                             run->in.anchored ? "anchored" : "smoothed");
-        if (extend_floats(run) < 0)
-            return -EINVAL;
-        if (!run->buf.t.n)
-            return 0;
-    }
-    if (matrix_series(run, m->scope, &s) < 0)
-        return -EINVAL;
-    uint64_t n = s.n_floats;
-    for (size_t i = 0; i < s.n_histograms; i++)
-        n += histogram_weight(s.histograms[i]);
-    stats_add(run->ev, 0, n);
-    run->ev->stats->read += n;
-    vec_push(&m->list, s);
-    return eval_samples_add(run->ev, n);
-}
-
-static int matrix_of_selector(RangeRun *run, const Node *n, MatrixResult *m) {
-    Selection *sel;
-    const Node *v = n->matrix.vector;
-    RangeInput *in = &run->in;
-    in->anchored = v->vector.anchored;
-    in->smoothed = v->vector.smoothed;
-    in->range_ms = n->matrix.range_ms;
-    const TimeShift *s = &v->vector.shift;
-    in->ref = (s->at == AT_TIME ? s->at_ms : in->grid.start) - s->offset_ms;
-    int64_t wide = in->anchored || in->smoothed ? in->lookback_ms : 0;
-    int r = selection_of(run->ev, v, &sel);
-    SampleIter *it = NULL;
-    for (size_t k = 0; r == 0 && k < sel->n; k++) {
-        scope_reset(&run->per_series);
-        it = series_set_iter(sel->set, &sel->series[k], it);
-        r = read_samples(run, it, in->ref - in->range_ms - wide,
-                         in->ref + (in->smoothed ? wide : 0));
-        if (r == 0)
-            r = matrix_add(run, m, sel->series[k].labels);
-        if (r == 0)
-            r = eval_check(run->ev);
-    }
-    sample_iter_free(it);
-    return r;
-}
-
-typedef struct MatrixSink {
-    Sink sink;
-    RangeRun *run;
-    MatrixResult *result;
-} MatrixSink;
-
-static int matrix_push(Sink *sink, Column *c) {
-    MatrixSink *m = (MatrixSink *)sink;
-    scope_reset(&m->run->per_series);
-    buf_empty(&m->run->buf);
-    int r = column_to_samples(m->run, c);
-    Labels labels = c->labels;
-    if (r == 0 && c->drop_name)
-        r = labels_drop_metadata(&m->run->ev->scope, labels, &labels);
-    return r < 0 ? r : matrix_add(m->run, m->result, labels);
-}
-
-static int matrix_of_subquery(RangeRun *run, const Node *n, MatrixResult *m) {
-    Grid child;
-    if (subquery_grid(run->ev, n, &run->in.grid, &child) < 0)
-        return -EINVAL;
-    if (!child.n)
-        return 0;
-    run->child_grid = &child;
-    MatrixSink sink = {{matrix_push}, run, m};
-    StatsFrame inner = {0}, *outer = run->ev->stats;
-    run->ev->stats = &inner;
-    int r = eval_vector_whole(run->ev, n->subquery.expr, &child, &sink.sink);
-    run->ev->stats = outer;
-    return r;
-}
-
-int eval_matrix(Eval *ev, const Node *n, Scope *s, PromqlSeries **ret, size_t *ret_n) {
-    RangeRun run = {.ev = ev, .in = {.call = n, .arg = n, .grid = ev->grid}};
-    MatrixResult m = {.scope = s};
-    const Node *arg = node_unwrap(n);
-    run_init(&run);
-    int r = arg->kind == NODE_SUBQUERY ? matrix_of_subquery(&run, arg, &m)
-                                       : matrix_of_selector(&run, arg, &m);
-    *ret = SCOPE_ARRAY(s, PromqlSeries, m.list.n + 1);
-    if (*ret && m.list.n)
-        memcpy(*ret, m.list.v, m.list.n * sizeof(**ret));
-    *ret_n = m.list.n;
-    r = r == 0 && !*ret ? -EINVAL : r;
-    vec_free(&m.list);
     run_deinit(&run);
     return r;
 }

@@ -32,7 +32,7 @@ typedef struct Address {
     const HttpClientConfig *http;
     Waiting **ring; /* capacity places; the oldest at `first` */
     size_t first, n;
-    HttpCall *call;
+    void *call;
     size_t sending;
     char *label;
     Metric *queue_length, *sent, *errors, *dropped, *latency;
@@ -134,7 +134,7 @@ static void ring_put(Address *a, Waiting *w) {
 
 static void address_free(Address *a) {
     if (a->call) {
-        a->client->o.cancel(a->call);
+        a->client->o.transport.cancel(a->call);
     }
     ring_drop(a, a->n);
     Metric *metrics[] = {a->queue_length, a->sent, a->errors, a->dropped, a->latency};
@@ -228,7 +228,7 @@ static void post_next(Address *a) {
                                .timeout_ms = a->timeout_ms,
                                .body_bytes_max = ANSWER_BYTES_MAX,
                                .config = a->http};
-    a->call = o->call(o->client, &request, posted, a);
+    a->call = o->transport.call(o->transport.arg, &request, posted, a);
 }
 
 /* ---- alerts in */

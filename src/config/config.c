@@ -40,38 +40,49 @@ static Str folder_of(Str path) {
 
 /* ---- names of files */
 
-static Str resolve(Config *c, Str path) {
-    if (!path.n || path.p[0] == '/' || !c->dir.n)
+static Str resolve_in(Config *c, Str dir, Str path) {
+    if (!path.n || path.p[0] == '/' || !dir.n)
         return path;
-    return arena_printf(&c->arena, "%.*s%s%.*s", SA(c->dir), str_ends(c->dir, STR("/")) ? "" : "/",
+    return arena_printf(&c->arena, "%.*s%s%.*s", SA(dir), str_ends(dir, STR("/")) ? "" : "/",
                         SA(path));
 }
+
+static Str resolve(Config *c, Str path) { return resolve_in(c, c->dir, path); }
 
 static void resolve_list(Config *c, SchemaStrs *list) {
     for (size_t i = 0; i < list->n; i++)
         ((Str *)list->v)[i] = resolve(c, list->v[i]); /* ours until the load is over */
 }
 
-static void resolve_http(Config *c, HttpClientOptions *h) {
+static void resolve_http(Config *c, Str dir, HttpClientOptions *h) {
     HttpClientConfig *k = &h->config;
     Str *const paths[] = {
         &k->basic_username_file, &k->basic_password_file, &k->authorization_credentials_file,
         &k->tls.ca_file,         &k->tls.cert_file,       &k->tls.key_file,
         &h->tls.ca_file,         &h->tls.cert_file,       &h->tls.key_file};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
-        *paths[i] = resolve(c, *paths[i]);
+        *paths[i] = resolve_in(c, dir, *paths[i]);
     if (h->basic_auth) {
-        h->basic_auth->username_file = resolve(c, h->basic_auth->username_file);
-        h->basic_auth->password_file = resolve(c, h->basic_auth->password_file);
+        h->basic_auth->username_file = resolve_in(c, dir, h->basic_auth->username_file);
+        h->basic_auth->password_file = resolve_in(c, dir, h->basic_auth->password_file);
     }
     if (h->authorization)
-        h->authorization->credentials_file = resolve(c, h->authorization->credentials_file);
+        h->authorization->credentials_file = resolve_in(c, dir, h->authorization->credentials_file);
 }
 
+static void resolve_sd(Config *c, Str dir, SdConfigs *sd) {
+    SdHttpConfig *http = sd->of[SD_HTTP].v;
+    for (size_t i = 0; i < sd->of[SD_HTTP].n; i++)
+        resolve_http(c, dir, &http[i].http);
+    sd_configs_resolve_paths(sd, &c->arena, dir);
+}
+
+/* Relative to the file the job stands in. */
 static void resolve_scrape(Config *c, ScrapeConfig *s) {
-    s->settings.failure_log_file = resolve(c, s->settings.failure_log_file);
-    resolve_http(c, &s->http);
-    sd_configs_resolve_paths(&s->sd, &c->arena, c->dir);
+    Str dir = folder_of(s->file);
+    s->settings.failure_log_file = resolve_in(c, dir, s->settings.failure_log_file);
+    resolve_http(c, dir, &s->http);
+    resolve_sd(c, dir, &s->sd);
 }
 
 static void resolve_paths(Config *c) {
@@ -82,22 +93,20 @@ static void resolve_paths(Config *c) {
     r->global.scrape.failure_log_file = resolve(c, r->global.scrape.failure_log_file);
     AlertmanagerConfig *am = r->alerting.alertmanagers.v;
     for (size_t i = 0; i < r->alerting.alertmanagers.n; i++) {
-        resolve_http(c, &am[i].http);
-        sd_configs_resolve_paths(&am[i].sd, &c->arena, c->dir);
+        resolve_http(c, c->dir, &am[i].http);
+        resolve_sd(c, c->dir, &am[i].sd);
         (void)snprintf(am[i].key, sizeof(am[i].key), "config-%u", (unsigned)i % 1000000);
     }
     RemoteWriteConfig *rw = r->remote_write.v;
     for (size_t i = 0; i < r->remote_write.n; i++)
-        resolve_http(c, &rw[i].http);
+        resolve_http(c, c->dir, &rw[i].http);
     RemoteReadConfig *rr = r->remote_read.v;
     for (size_t i = 0; i < r->remote_read.n; i++)
-        resolve_http(c, &rr[i].http);
+        resolve_http(c, c->dir, &rr[i].http);
 }
 
-static int by_name(const void *a, const void *b) { return str_qsort_cmp(a, b); }
-
-/* Adds what a pattern matches, in order of names; a pattern without * stands for itself. */
-static int expand_pattern(Arena *a, Str pattern, bool keep_plain, Str **v, size_t *n) {
+/* Adds what a pattern matches, in order of names. */
+static int expand_pattern(Arena *a, Str pattern, Str **v, size_t *n) {
     char *cstr = arena_cstr(a, pattern);
     glob_t found = {0};
     int r = cstr ? glob(cstr, GLOB_NOSORT, NULL, &found) : GLOB_NOSPACE;
@@ -105,33 +114,37 @@ static int expand_pattern(Arena *a, Str pattern, bool keep_plain, Str **v, size_
         globfree(&found);
         return err_trace(r == GLOB_NOSPACE ? -ENOMEM : -EIO);
     }
-    bool plain = keep_plain && found.gl_pathc == 0 && str_find(pattern, '*') == pattern.n;
-    size_t more = found.gl_pathc + plain;
-    Str *grown = ARENA_ARRAY(a, Str, *n + more + 1);
+    Str *grown = ARENA_ARRAY(a, Str, *n + found.gl_pathc + 1);
     if (grown && *n)
         memcpy(grown, *v, *n * sizeof(Str));
     for (size_t i = 0; grown && i < found.gl_pathc; i++)
         grown[*n + i] = arena_str(a, str_of(found.gl_pathv[i]));
-    if (grown && plain)
-        grown[*n] = pattern;
     if (grown)
-        qsort(grown + *n, more, sizeof(Str), by_name);
+        qsort(grown + *n, found.gl_pathc, sizeof(Str), str_qsort_cmp);
+    *n += grown ? found.gl_pathc : 0;
     globfree(&found);
     *v = grown;
-    *n += more;
     return grown ? 0 : err_trace(-ENOMEM);
 }
 
-int config_rule_files(const Config *c, Arena *a, SchemaStrs *ret) {
+static int expand_patterns(const SchemaStrs *patterns, Arena *a, SchemaStrs *ret) {
     Str *v = NULL;
     size_t n = 0;
-    for (size_t i = 0; i < c->root.rule_files.n; i++) {
-        int r = expand_pattern(a, c->root.rule_files.v[i], false, &v, &n);
+    for (size_t i = 0; i < patterns->n; i++) {
+        int r = expand_pattern(a, patterns->v[i], &v, &n);
         if (r < 0)
             return r;
     }
-    *ret = (SchemaStrs){v, n, c->root.rule_files.set};
+    *ret = (SchemaStrs){v, n, patterns->set};
     return 0;
+}
+
+int config_rule_files(const Config *c, Arena *a, SchemaStrs *ret) {
+    return expand_patterns(&c->root.rule_files, a, ret);
+}
+
+int config_scrape_files(const Config *c, Arena *a, SchemaStrs *ret) {
+    return expand_patterns(&c->root.scrape_config_files, a, ret);
 }
 
 /* ---- external labels */
@@ -208,10 +221,10 @@ static int add_jobs(SchemaContext *cx, Config *c, SchemaList *list, StrMap *name
                 "key \"job_name\" in scrape_config: found multiple scrape configs "
                 "with job name \"%.*s\"",
                 SA(s->job_name));
+        resolve_scrape(c, s); /* before it inherits names that are resolved already */
         int r = scrape_config_resolve(cx, s, &c->root.global.scrape);
         if (r < 0)
             return r;
-        resolve_scrape(c, s);
         all[c->n_scrape++] = s;
     }
     return 0;
@@ -231,21 +244,16 @@ static int read_text(Config *c, Str path, Str *ret, Problem *problem) {
 }
 
 static int load_scrape_files(SchemaContext *cx, Config *c, StrMap *names) {
-    Str *files = NULL;
-    size_t n = 0;
-    for (size_t i = 0; i < c->root.scrape_config_files.n; i++) {
-        int r = expand_pattern(&c->arena, c->root.scrape_config_files.v[i], false, &files, &n);
-        if (r < 0)
-            return problem_set(cx->problem, 0, 0, "scrape_config_files: \"%.*s\" cannot be listed",
-                               SA(c->root.scrape_config_files.v[i]));
-    }
-    for (size_t i = 0; i < n; i++) {
+    SchemaStrs files;
+    if (config_scrape_files(c, &c->arena, &files) < 0)
+        return problem_set(cx->problem, 0, 0, "scrape_config_files: a folder cannot be listed");
+    for (size_t i = 0; i < files.n; i++) {
         Str text;
         SchemaList list;
-        int r = read_text(c, files[i], &text, cx->problem);
+        int r = read_text(c, files.v[i], &text, cx->problem);
         if (r == 0)
-            r = schema_load(&config_scrape_file_schema, text, files[i], &c->arena, cx->user, &list,
-                            cx->problem);
+            r = schema_load(&config_scrape_file_schema, text, files.v[i], &c->arena, cx->user,
+                            &list, cx->problem);
         if (r == 0)
             r = add_jobs(cx, c, &list, names);
         if (r < 0)
@@ -322,6 +330,8 @@ static void say_http(Config *c, SentenceList *list, const char *kind, Str name,
                      const HttpClientOptions *h) {
     if (h->oauth2)
         SAY(list, c, "oauth2 of %s \"%.*s\": requests are sent without it", kind, SA(name));
+    if (h->header_files)
+        SAY(list, c, "http_headers of %s \"%.*s\": values in files are not sent", kind, SA(name));
     if (h->connect_headers_node)
         SAY(list, c, "proxy_connect_header of %s \"%.*s\" is not sent", kind, SA(name));
 }
@@ -340,6 +350,14 @@ static void find_unsupported(Config *c) {
         const ScrapeConfig *s = c->scrape[i];
         say_sd(c, &list, "job", s->job_name, &s->sd);
         say_http(c, &list, "job", s->job_name, &s->http);
+        if (s->settings.convert_to_nhcb)
+            SAY(&list, c,
+                "convert_classic_histograms_to_nhcb of job \"%.*s\": classic histograms stay as "
+                "they are",
+                SA(s->job_name));
+        if (s->settings.failure_log_file.n)
+            SAY(&list, c, "scrape_failure_log_file of job \"%.*s\" is not written",
+                SA(s->job_name));
         if (s->settings.native_histograms)
             SAY(&list, c,
                 "scrape_native_histograms of job \"%.*s\": the protobuf format is not asked for "

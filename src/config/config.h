@@ -111,3 +111,5 @@ void config_unref_owner(void *config);
 void config_write_yaml(const Config *c, Buf *b);
 /* Paths of the files that rule_files matches, sorted a pattern, in the arena. */
 int config_rule_files(const Config *c, Arena *a, SchemaStrs *ret);
+/* The same of scrape_config_files. */
+int config_scrape_files(const Config *c, Arena *a, SchemaStrs *ret);

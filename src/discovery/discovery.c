@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -128,6 +129,11 @@ static void start_sources(Set *s, const SdConfigs *configs) {
     for (unsigned m = 0; m < SD_COUNT; m++) {
         const SdProvider *provider = sd_mechanism_provider((SdMechanism)m);
         size_t size = sd_mechanism_schema((SdMechanism)m)->size;
+        if (m == SD_HTTP && !s->owner->options.client && configs->of[m].n) {
+            log_warn("discovery manager", "No HTTP client to find targets with",
+                     L_CSTR("config", s->name));
+            continue;
+        }
         for (size_t i = 0; provider && i < configs->of[m].n; i++) {
             Source *source = NEW(Source);
             *source =
@@ -135,6 +141,9 @@ static void start_sources(Set *s, const SdConfigs *configs) {
             s->sources[s->n_sources++] = source;
             SdEnv env = {.loop = s->owner->options.loop,
                          .pool = s->owner->options.pool,
+                         .client = s->owner->options.client,
+                         .call = s->owner->options.call,
+                         .cancel = s->owner->options.cancel,
                          .update = on_update,
                          .arg = source};
             source->run = provider->start(&env, (const char *)configs->of[m].v + i * size, i);
@@ -182,6 +191,10 @@ static void set_free(Set *s) {
 Discovery *discovery_new(const DiscoveryOptions *options) {
     Discovery *d = NEW(Discovery);
     d->options = *options;
+    if (!d->options.call) {
+        d->options.call = http_call;
+        d->options.cancel = http_call_cancel;
+    }
     d->labels = mem_printf("name=\"%s\"", options->name);
     d->received =
         metric_counter("prometheus_sd_received_updates_total",
@@ -207,9 +220,23 @@ static Set *find_set(Discovery *d, Str name) {
     return NULL;
 }
 
+/* Secrets print masked; a changed one must be seen as well. */
+static void add_secrets(Buf *text, const SdConfigs *c) {
+    const SdHttpConfig *v = c->of[SD_HTTP].v;
+    for (size_t i = 0; i < c->of[SD_HTTP].n; i++) {
+        const HttpClientConfig *h = &v[i].http.config;
+        buf_add_str(text, h->basic_password);
+        buf_add_str(text, h->authorization_credentials);
+        buf_add_str(text, h->tls.key);
+        for (size_t k = 0; k < h->n_headers; k++)
+            buf_add_str(text, h->headers[k].value);
+    }
+}
+
 static void apply_one(Discovery *d, const DiscoverySet *wanted) {
     Buf text = BUF_INIT(0);
     schema_write(&sd_configs_schema, wanted->configs, &text, 0);
+    add_secrets(&text, wanted->configs);
     Set *old = find_set(d, wanted->name);
     if (old && str_eq(buf_str(&old->text), buf_str(&text))) {
         old->wanted = true;

@@ -12,7 +12,11 @@ typedef struct SdRun SdRun;
 
 typedef struct SdEnv {
     Loop *loop;
-    WorkPool *pool; /* for reading files */
+    WorkPool *pool; /* for reading and parsing */
+    HttpClient *client;
+    HttpCall *(*call)(HttpClient *client, const HttpCallRequest *request,
+                      void (*fn)(void *arg, HttpCallResult *r), void *arg);
+    void (*cancel)(HttpCall *call);
     /* Replaces the group of this source; takes the reference. A group without targets ends it. */
     void (*update)(void *arg, TargetGroup *group);
     void *arg;
@@ -24,7 +28,7 @@ typedef struct SdProvider {
     void (*stop)(SdRun *run);
 } SdProvider;
 
-extern const SdProvider sd_static_provider, sd_file_provider;
+extern const SdProvider sd_static_provider, sd_file_provider, sd_http_provider;
 
 const SdProvider *sd_mechanism_provider(SdMechanism m);
 const Schema *sd_mechanism_schema(SdMechanism m);

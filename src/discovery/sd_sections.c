@@ -110,9 +110,6 @@ static int url(SchemaContext *cx, const YamlNode *node, const char *key) {
         return keep(cx, node, object) ?: (rules);                                                  \
     }
 
-CHECK(http, url(cx, node, "url"))
-SECTION(http, "http_sd_config", http_check, TEXT("url"), REFRESH, HTTP)
-
 static int dns_port(SchemaContext *cx, const YamlNode *node) {
     const YamlNode *type = yaml_node_find(node, "type");
     bool srv = !type || str_eq_nocase(yaml_node_scalar(type), STR("SRV"));

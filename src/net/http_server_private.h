@@ -1,6 +1,6 @@
 /*
- * What http_server.c (listeners, connections) and http_exchange.c (one request and its answer)
- * share.
+ * What http_server.c (listeners, start and stop), http_conn.c (connections) and http_exchange.c
+ * (one request and its answer) share.
  *
  * An answer travels in one way, whether it comes whole or in pieces, from the loop thread or from a
  * worker: bytes ready for the socket are put into the exchange's `out`, and the loop is told to
@@ -77,6 +77,26 @@ typedef struct Exchange {
     uint64_t sent;
 } Exchange;
 
+struct HttpListener {
+    uv_tcp_t tcp;
+    HttpServer *server;
+    bool waiting; /* a connection was not accepted, since there were too many */
+    bool closing;
+};
+
+struct HttpConn {
+    uv_tcp_t tcp;
+    HttpServer *server;
+    HttpConn *prev, *next;
+    HttpParser *parser;
+    Buf in;            /* bytes behind the current request */
+    Exchange *current; /* being answered */
+    LoopTimer timer;   /* reading, idle, or a write that does not move */
+    unsigned writes;
+    bool reading, closing, lingering, eof, feeding;
+    char peer[64];
+};
+
 /* Takes head and body out of the parser; the arena is ready. */
 Exchange *exchange_new(HttpServer *s, HttpConn *c, HttpParser *p);
 /* The connection went away: nothing will be sent any more. Frees it if it has ended. */
@@ -84,12 +104,19 @@ void exchange_lose_conn(Exchange *e);
 /* Answers that need no handler. */
 void exchange_refuse(Exchange *e, int status);
 
-/* ---- of http_server.c, for exchanges */
+/* ---- of http_conn.c */
+
+/* Accepts, or leaves it waiting when there are too many. */
+void http_listener_on_connection(uv_stream_t *h, int status);
+void conn_close(HttpConn *c);
 
 /* Sends and frees the Buf's memory; calls exchange_sent() when the socket has taken it. */
 void conn_send(HttpConn *c, Exchange *e, Buf *bytes);
 /* The exchange is over and freed: on to the next request, or close. */
 void conn_exchange_over(HttpConn *c, bool keep_alive);
 void exchange_sent(Exchange *e, uint64_t n);
+
+/* ---- of http_server.c */
+
 /* One thing less keeps the server's memory. */
 void http_server_release(HttpServer *s);

@@ -36,7 +36,7 @@ static size_t collect_reports(const ScrapeJob *job, const PageCounts *c, Report 
     };
     size_t n = 0;
     for (size_t i = 0; i < REPORTS_MAX; i++) {
-        if (!all[i].extra || s->extra_metrics)
+        if (!all[i].extra || s->extra_metrics || job->extra_metrics)
             ret[n++] = all[i];
     }
     return n;
@@ -142,16 +142,23 @@ static int read_page(ScrapeJob *job, ScrapePage *page) {
     return r < 0 ? FAIL(job, "the storage refused the page: %s", strerror(-r)) : 0;
 }
 
-static void count(const PageCounts *c) {
+static void count_dropped(const ScrapeJob *job, Metric *m, uint64_t n, const char *msg) {
+    if (!n)
+        return;
+    metric_add(m, (double)n);
+    log_warn("scrape manager", msg, L_STR("scrape_pool", job->rules->config->job_name),
+             L_STR("target", job->target->spec.url), L_INT("num_dropped", n));
+}
+
+static void count(const ScrapeJob *job, const PageCounts *c) {
     const ScrapeMetrics *m = scrape_metrics();
-    if (c->duplicate)
-        metric_add(m->duplicate, (double)c->duplicate);
-    if (c->out_of_order)
-        metric_add(m->out_of_order, (double)c->out_of_order);
-    if (c->out_of_bounds)
-        metric_add(m->out_of_bounds, (double)c->out_of_bounds);
-    if (c->exemplar_out_of_order)
-        metric_add(m->exemplar_out_of_order, (double)c->exemplar_out_of_order);
+    count_dropped(job, m->duplicate, c->duplicate,
+                  "Error on ingesting samples with different value but same timestamp");
+    count_dropped(job, m->out_of_order, c->out_of_order, "Error on ingesting out-of-order samples");
+    count_dropped(job, m->out_of_bounds, c->out_of_bounds,
+                  "Error on ingesting samples that are too old or are too far into the future");
+    count_dropped(job, m->exemplar_out_of_order, c->exemplar_out_of_order,
+                  "Error on ingesting out-of-order exemplars");
     if (c->over_sample_limit)
         metric_inc(m->sample_limit);
     if (c->over_label_limit)
@@ -226,7 +233,7 @@ void scrape_job_run(void *arg) {
         (void)append_failure(job, &page); /* logged where the storage failed */
     else
         run_scrape(job, &page);
-    count(&page.counts);
+    count(job, &page.counts);
     scrape_page_deinit(&page);
     pthread_mutex_unlock(&job->target->lock);
 }

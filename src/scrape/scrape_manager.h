@@ -19,12 +19,13 @@ typedef struct ScrapeManagerOptions {
     Loop *loop;
     WorkPool *pool; /* ingest */
     Storage *storage;
-    /* How pages are fetched: http_call() and http_call_cancel(), or a test's. */
+    /* How pages are fetched: http_call() and http_call_cancel() when NULL, or a test's. */
     HttpClient *client;
     HttpCall *(*call)(HttpClient *client, const HttpCallRequest *request,
                       void (*fn)(void *arg, HttpCallResult *r), void *arg);
     void (*cancel)(HttpCall *call);
-    Str user_agent; /* "Prometheus/3.14.0"; copied */
+    Str user_agent;     /* copied; empty = Prometheus/3.14.0, which some exporters look for */
+    bool extra_metrics; /* for all jobs: feature extra-scrape-metrics */
     /* Holds the configuration that jobs live in. */
     void *(*owner_ref)(void *owner);
     void (*owner_unref)(void *owner);

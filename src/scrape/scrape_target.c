@@ -133,6 +133,7 @@ static void submit(ScrapeTarget *t, ScrapeJob *job) {
     job->target = t;
     job->rules = pool_rules_ref(t->rules);
     job->storage = t->manager->options.storage;
+    job->extra_metrics = t->manager->options.extra_metrics;
     job->t = job->ending ? t->ended_ms : t->scrape_ms;
     job->started_ns = t->started_ns;
     t->busy = true;

@@ -1,5 +1,6 @@
 #include "scrape/target.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -53,6 +54,24 @@ static int read_duration(LabelsBuilder *b, Str name, const char *what, int64_t *
     return 0;
 }
 
+/* As Go's ParseBool reads them; anything else makes the target invalid. */
+static int check_flags(LabelsBuilder *b, Problem *problem) {
+    static const char *const names[] = {"__scrape_native_histograms__",
+                                        "__always_scrape_classic_histograms__",
+                                        "__convert_classic_histograms_to_nhcb__"};
+    static const char words[] = " 1 t T TRUE true True 0 f F FALSE false False ";
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        Str value = labels_builder_get(b, str_of(names[i]));
+        char word[16];
+        (void)snprintf(word, sizeof(word), " %.*s ", (int)MIN(value.n, (size_t)12),
+                       value.p ? value.p : "");
+        if (value.n && !strstr(words, word))
+            return problem_set(problem, 0, 0, "error parsing label %s: \"%.*s\" is not a boolean",
+                               names[i], SA(value));
+    }
+    return 0;
+}
+
 static int check(TargetSpec *t, LabelsBuilder *b, Problem *problem) {
     Str address = labels_builder_get(b, NAME_ADDRESS);
     if (!address.n)
@@ -68,7 +87,7 @@ static int check(TargetSpec *t, LabelsBuilder *b, Problem *problem) {
                         "\"%.*s\")",
                         SA(labels_builder_get(b, NAME_TIMEOUT)),
                         SA(labels_builder_get(b, NAME_INTERVAL)));
-    return r;
+    return r < 0 ? r : check_flags(b, problem);
 }
 
 static void without_meta(LabelsBuilder *b) {

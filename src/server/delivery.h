@@ -18,10 +18,11 @@ typedef struct DeliveryOptions {
 } DeliveryOptions;
 
 Delivery *delivery_new(const DeliveryOptions *o);
-/* Opens the state that survives restarts, in the database's folder. */
-int delivery_start(Delivery *d, Str data_dir, Problem *problem);
-/* The configurations must live until the next apply (dispatch may be NULL). */
-void delivery_apply(Delivery *d, Config *config, AmConfig *dispatch);
+/* With an alertmanager.yml: opens the state that survives restarts, in the database's folder, and the dispatcher, which
+ * takes *config (and sets it NULL). */
+int delivery_start(Delivery *d, Str data_dir, AmConfig **config, Problem *problem);
+/* A new configuration; takes *dispatch when there is one (and sets it NULL). On failure nothing has changed. */
+int delivery_apply(Delivery *d, Config *config, AmConfig **dispatch, Problem *problem);
 /* Where rules send; any thread may call it. */
 AlertSink delivery_sink(Delivery *d);
 /* Addresses for /api/v1/alertmanagers. */

@@ -153,14 +153,21 @@ static void apply_scraping(Server *s) {
     mem_free(sets);
 }
 
-static void apply_all(Server *s) {
+/* First what can still refuse, then what cannot. */
+static int apply_all(Server *s, Loaded *l, Problem *problem) {
+    int r = delivery_apply(s->delivery, l->config, &l->dispatch, problem);
+    if (r < 0) {
+        return r;
+    }
+    Loaded old = s->loaded;
+    s->loaded = *l;
+    *l = (Loaded){0};
     const ConfigRoot *root = &s->loaded.config->root;
     for (size_t i = 0; i < s->loaded.config->n_unsupported; i++) {
         log_warn("config", "Not in this version", L_STR("section", s->loaded.config->unsupported[i]));
     }
     apply_retention(s);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
-    delivery_apply(s->delivery, s->loaded.config, s->loaded.dispatch);
     apply_scraping(s);
     rule_manager_update(s->rules, &(RuleManagerConfig){
                                       .files = s->loaded.rules,
@@ -169,6 +176,10 @@ static void apply_all(Server *s) {
                                       .query_offset_ms = root->global.rule_query_offset_ms,
                                       .external_labels = root->global.external_labels,
                                   });
+    if (old.config != s->loaded.config) {
+        loaded_release(&old);
+    }
+    return 0;
 }
 
 static void note_reload(Server *s, bool ok) {
@@ -198,15 +209,13 @@ static void start_reload(Server *s) {
 static void files_read(void *arg) {
     Server *s = arg;
     char text[2048] = "";
-    bool ok = s->reload_result == 0;
-    if (ok && s->api.ready && !s->stopping) {
-        Loaded old = s->loaded;
-        s->loaded = s->reloaded;
-        apply_all(s);
-        loaded_release(&old);
+    bool ok = s->reload_result == 0 && !s->stopping;
+    if (ok) {
+        ok = apply_all(s, &s->reloaded, &s->reload_problem) == 0;
+    }
+    loaded_release(&s->reloaded);
+    if (ok) {
         log_info(NULL, "Completed loading of configuration file", L_STR("filename", flag_str("config.file")));
-    } else if (ok) {
-        loaded_release(&s->reloaded);
     } else {
         problem_format(&s->reload_problem, text, sizeof(text));
         log_error(NULL, "Error reloading config, the old one stays in force", L_CSTR("err", text));
@@ -479,12 +488,16 @@ static void database_opened(void *arg) {
     if (s->stopping) {
         return;
     }
-    if (delivery_start(s->delivery, flag_str("storage.tsdb.path"), &p) < 0) {
-        fail_start(s, "Opening the notification state failed", &p);
+    if (delivery_start(s->delivery, flag_str("storage.tsdb.path"), &s->loaded.dispatch, &p) < 0) {
+        fail_start(s, "Starting the delivery of alerts failed", &p);
         return;
     }
     start_parts(s);
-    apply_all(s);
+    Loaded first = s->loaded;
+    if (apply_all(s, &first, &p) < 0) {
+        fail_start(s, "Applying the configuration failed", &p);
+        return;
+    }
     note_reload(s, true);
     s->api.ready = true;
     metric_set(s->ready_gauge, 1);

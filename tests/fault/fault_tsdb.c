@@ -18,10 +18,12 @@
 
 #define RANGE INT64_C(60000)
 #define STEPS 600
+#define STEPS_SHORT 80
 #define SERIES 3
 
 static char dir[64];
 static bool acknowledged[STEPS];
+static int steps; /* of this run; with STEPS_SHORT all stays in journal and head */
 
 static TsdbOptions options(void) {
     return (TsdbOptions){.dir = dir,
@@ -33,6 +35,16 @@ static TsdbOptions options(void) {
 }
 
 static double value_at(int series, int64_t t) { return (double)t / 3 + series; }
+
+/* From "s12". */
+static int number_of(Labels l) {
+    Str s = labels_get(l, STR("series"));
+    int n = 0;
+    for (size_t i = 1; i < s.n; i++) {
+        n = n * 10 + (s.p[i] - '0');
+    }
+    return n;
+}
 
 static int append_step(Tsdb *db, int64_t t) {
     Appender *a;
@@ -54,7 +66,7 @@ static int append_step(Tsdb *db, int64_t t) {
 /* What the querier gives of one series: no wrong value, every acknowledged one. */
 static bool check_series(const Series *s, SampleIter *it) {
     SampleRun run;
-    int number = atoi(labels_get(s->labels, STR("series")).p + 1);
+    int number = number_of(s->labels);
     bool seen[STEPS] = {false};
     int r;
     while ((r = sample_iter_next(it, &run)) > 0) {
@@ -112,7 +124,7 @@ static bool run_steps(void) {
     if (tsdb_open(&o, &db, NULL) < 0) {
         return true;
     }
-    for (int i = 0; i < STEPS; i++) {
+    for (int i = 0; i < steps; i++) {
         acknowledged[i] = append_step(db, i * 1000) == 0;
         if (i % 45 == 44) {
             (void)tsdb_maintain(db); /* it may fail; the samples must not suffer */
@@ -167,7 +179,7 @@ static bool one_fault(FileOp op, unsigned nth, bool forever, bool *ret_reached) 
 
 static bool all_of_kind(FileOp op, const char *name, bool forever, unsigned *ret_n) {
     bool reached = true;
-    for (unsigned n = 1; reached; n += 1 + n / 4) {
+    for (unsigned n = 1; reached; n += 1 + (steps == STEPS ? n / 4 : n / 16)) {
         *ret_n = n;
         if (!one_fault(op, n, forever, &reached)) {
             printf("# %s number %u%s\n", name, n, forever ? " and all after it" : "");
@@ -191,13 +203,15 @@ int main(void) {
     if (!mkdtemp(dir)) {
         return 2;
     }
-    printf("1..%zu\n", ARRAY_LEN(kinds) * 2);
-    for (size_t i = 0; i < ARRAY_LEN(kinds) * 2; i++) {
+    printf("1..%zu\n", ARRAY_LEN(kinds) * 3);
+    for (size_t i = 0; i < ARRAY_LEN(kinds) * 3; i++) {
         unsigned n = 0;
-        bool good = all_of_kind(kinds[i / 2].op, kinds[i / 2].name, i % 2, &n);
+        bool forever = i % 3 == 1;
+        steps = i % 3 == 2 ? STEPS_SHORT : STEPS;
+        bool good = all_of_kind(kinds[i / 3].op, kinds[i / 3].name, forever, &n);
         failed += !good;
-        printf("%s %d - %s fails%s, up to number %u\n", good ? "ok" : "not ok", ++number,
-               kinds[i / 2].name, i % 2 ? " for good" : " once", n);
+        printf("%s %d - %s fails%s in a run of %d steps, up to number %u\n", good ? "ok" : "not ok",
+               ++number, kinds[i / 3].name, forever ? " for good" : " once", steps, n);
         fflush(stdout);
     }
     nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);

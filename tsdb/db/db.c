@@ -192,7 +192,9 @@ static const StorageOps storage_ops = {db_querier, storage_open_appender};
 static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
     char *chunk_dir = db_path(db, "head_chunks"), *journal_dir = db_path(db, "journal");
     int64_t blocks_end = INT64_MIN;
-    int r = block_list_open(db->dir, &db->blocks, &db->bad_blocks);
+    size_t bad = 0;
+    int r = block_list_open(db->dir, &db->blocks, &bad);
+    atomic_init(&db->bad_blocks, bad);
     for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
         blocks_end = MAX(blocks_end, block_meta(db->blocks->v[i])->max_time);
     }
@@ -317,6 +319,57 @@ void db_publish(Tsdb *db, BlockList *list, int64_t truncate_at) {
     metric_inc(db->metrics.reloads);
 }
 
+/* A querier over parts of which some are missing: it says so in every answer. */
+typedef struct PartialQuerier {
+    Querier base;
+    Querier *inner;
+    size_t missing;
+} PartialQuerier;
+
+static void warn_missing(const PartialQuerier *q, Warnings *w) {
+    if (w) {
+        warnings_add(
+            w, "%zu damaged block(s) of the database are left out, the answer may lack samples",
+            q->missing);
+    }
+}
+
+static int partial_select(Querier *base, const Matcher *m, size_t n, const SelectHints *hints,
+                          Warnings *w, SeriesSet **ret) {
+    PartialQuerier *q = (PartialQuerier *)base;
+    warn_missing(q, w);
+    return q->inner->ops->select(q->inner, m, n, hints, w, ret);
+}
+
+static int partial_label_names(Querier *base, const Matcher *m, size_t n, uint64_t limit, Arena *a,
+                               Warnings *w, StrVec *ret) {
+    PartialQuerier *q = (PartialQuerier *)base;
+    warn_missing(q, w);
+    return q->inner->ops->label_names(q->inner, m, n, limit, a, w, ret);
+}
+
+static int partial_label_values(Querier *base, Str name, const Matcher *m, size_t n, uint64_t limit,
+                                Arena *a, Warnings *w, StrVec *ret) {
+    PartialQuerier *q = (PartialQuerier *)base;
+    warn_missing(q, w);
+    return q->inner->ops->label_values(q->inner, name, m, n, limit, a, w, ret);
+}
+
+static void partial_close(Querier *base) {
+    PartialQuerier *q = (PartialQuerier *)base;
+    querier_close(q->inner);
+    mem_free(q);
+}
+
+static const QuerierOps partial_ops = {partial_select, partial_label_names, partial_label_values,
+                                       partial_close};
+
+static Querier *partial_querier_new(Querier *inner, size_t missing) {
+    PartialQuerier *q = NEW(PartialQuerier);
+    *q = (PartialQuerier){{&partial_ops}, inner, missing};
+    return &q->base;
+}
+
 /* Head and blocks of one moment. */
 int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret) {
     Tsdb *db = (Tsdb *)s;
@@ -338,7 +391,9 @@ int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret) {
     }
     pthread_rwlock_unlock(&db->view_lock);
     if (r == 0) {
-        *ret = parts.n == 1 ? parts.v[0] : merge_querier_new(parts.v, parts.n);
+        size_t missing = atomic_load(&db->bad_blocks);
+        q = parts.n == 1 ? parts.v[0] : merge_querier_new(parts.v, parts.n);
+        *ret = missing > 0 ? partial_querier_new(q, missing) : q;
     } else {
         for (size_t i = 0; i < parts.n; i++) {
             querier_close(parts.v[i]);

@@ -24,7 +24,7 @@ struct Tsdb {
     pthread_rwlock_t view_lock; /* of `blocks`; held shared while a querier is opened, so that it
                                    sees a time range either in the head or in a block */
     BlockList *blocks;
-    size_t bad_blocks;
+    atomic_size_t bad_blocks;      /* that are left out of `blocks` */
     pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
     _Atomic int64_t retention_ms;
     atomic_uint_fast64_t retention_bytes;

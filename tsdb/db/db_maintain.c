@@ -201,9 +201,33 @@ static void apply_retention(Tsdb *db) {
     }
 }
 
+/* A block whose bytes turned out not to check is renamed and no longer read; queries say so. */
+static void set_bad_blocks_aside(Tsdb *db) {
+    VEC(Block *) bad = {0};
+    for (size_t i = 0; i < db->blocks->n; i++) {
+        if (block_is_bad(db->blocks->v[i])) {
+            vec_push(&bad, block_ref(db->blocks->v[i]));
+        }
+    }
+    if (bad.n > 0) {
+        atomic_fetch_add(&db->bad_blocks, bad.n);
+        db_publish(db, block_list_change(db->blocks, bad.v, bad.n, NULL), INT64_MIN);
+    }
+    for (size_t i = 0; i < bad.n; i++) {
+        char *to = mem_printf("%s.bad", block_path(bad.v[i]));
+        int r = file_rename(block_path(bad.v[i]), to);
+        log_error("tsdb", "A damaged block is set aside", L_CSTR("block", block_meta(bad.v[i])->id),
+                  L_CSTR("folder", r < 0 ? block_path(bad.v[i]) : to));
+        mem_free(to);
+        block_unref(bad.v[i]);
+    }
+    vec_free(&bad);
+}
+
 int tsdb_maintain(Tsdb *db) {
     pthread_mutex_lock(&db->maintain_lock);
     head_next_round(db->head);
+    set_bad_blocks_aside(db);
     int r = cut_head(db);
     int e = r == 0 ? compact(db) : 0;
     apply_retention(db);

@@ -107,6 +107,7 @@ int head_open(const HeadOptions *o, Head **ret) {
     atomic_init(&h->min_time, TIME_MAX_MS);
     atomic_init(&h->max_time, TIME_MIN_MS);
     atomic_init(&h->min_valid, INT64_MIN);
+    atomic_init(&h->min_append, INT64_MIN);
     atomic_init(&h->truncated_at, INT64_MIN);
     atomic_init(&h->round, 1);
     h->metrics = metrics_new();

@@ -52,6 +52,7 @@ typedef struct Head {
     pthread_rwlock_t commit_lock;
     _Atomic int64_t min_time, max_time; /* of the samples; TIME_MAX_MS, TIME_MIN_MS when empty */
     _Atomic int64_t min_valid;          /* older samples are in blocks: INT64_MIN = none */
+    _Atomic int64_t min_append;         /* what new transactions keep to; min_valid follows it */
     _Atomic int64_t truncated_at;       /* and queriers do not look for them here */
     uint64_t truncate_round;            /* queriers of this round or before may */
 
@@ -99,7 +100,8 @@ int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
                      const atomic_bool *cancel, char ret_id[27]);
 /* Of the oldest sample that is not in a block; walks all series. INT64_MAX when there is none. */
 int64_t head_oldest_time(Head *h);
-/* From now on samples before mint are refused; returns when none is on its way. */
+/* From now on samples before mint are refused. Waits for transactions that began before it (some
+ * seconds at most: what a longer one has of that time is dropped); then none is on its way. */
 void head_raise_min_valid(Head *h, int64_t mint);
 /* Samples before mint are no longer the head's: they are in a block that queriers opened from now
  * on read. Memory goes with head_collect(). */

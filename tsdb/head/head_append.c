@@ -133,8 +133,8 @@ void head_cursor_end(Head *h, HeadCursor *c) {
         head_raise(&h->max_time, c->max);
     }
     atomic_fetch_add(&h->samples, c->added);
-    metric_add(h->metrics->appended, (double)c->added);
-    if (c->refused) {
+    if (h->journal) { /* replay is no appending */
+        metric_add(h->metrics->appended, (double)c->added);
         metric_add(h->metrics->out_of_order, (double)c->refused);
     }
     *c = (HeadCursor){0};
@@ -162,7 +162,8 @@ static bool in_bounds(HeadAppender *a, int64_t t) {
         if (max == TIME_MIN_MS) {
             max = t;
         }
-        a->min_valid = MAX(atomic_load(&a->head->min_valid), max - a->head->range_ms / 2);
+        int64_t bound = MAX(atomic_load(&a->head->min_valid), atomic_load(&a->head->min_append));
+        a->min_valid = MAX(bound, max - a->head->range_ms / 2);
         a->bound_known = true;
     }
     return t >= a->min_valid;

@@ -1,6 +1,7 @@
 /* What leaves the head: samples that are in blocks, series that have no more, memory after them. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -8,6 +9,7 @@
 #include "tsdb/head/head.h"
 
 #define CHECKPOINT_PART_BYTES (1u << 20)
+#define APPENDER_WAIT_MS 5000
 
 static int64_t series_oldest(Head *h, HeadSeries *s, int64_t mint) {
     ChunkLogEntry e;
@@ -33,7 +35,32 @@ int64_t head_oldest_time(Head *h) {
     return oldest;
 }
 
+/* The oldest round of appenders or of queriers; UINT64_MAX = none. */
+static uint64_t oldest_pin(Head *h, bool appender) {
+    uint64_t round = UINT64_MAX;
+    pthread_mutex_lock(&h->pin_lock);
+    for (HeadPin *p = h->pins; p; p = p->next) {
+        if (p->appender == appender) {
+            round = MIN(round, p->round);
+        }
+    }
+    pthread_mutex_unlock(&h->pin_lock);
+    return round;
+}
+
+/* Transactions that took samples under the old bound end within moments; one that does not cannot
+ * hold up the head for ever. */
+static void wait_for_appenders(Head *h, uint64_t round) {
+    for (int ms = 0; ms < APPENDER_WAIT_MS && oldest_pin(h, true) <= round; ms++) {
+        usleep(1000);
+    }
+}
+
 void head_raise_min_valid(Head *h, int64_t mint) {
+    head_raise(&h->min_append, mint);
+    uint64_t round = atomic_load(&h->round);
+    head_next_round(h);
+    wait_for_appenders(h, round);
     pthread_rwlock_wrlock(&h->commit_lock);
     head_raise(&h->min_valid, mint);
     pthread_rwlock_unlock(&h->commit_lock);
@@ -54,19 +81,6 @@ void head_truncate(Head *h, int64_t mint) {
     pthread_mutex_lock(&h->pin_lock);
     h->truncate_round = atomic_fetch_add(&h->round, 1);
     pthread_mutex_unlock(&h->pin_lock);
-}
-
-/* The oldest round of appenders or of queriers; UINT64_MAX = none. */
-static uint64_t oldest_pin(Head *h, bool appender) {
-    uint64_t round = UINT64_MAX;
-    pthread_mutex_lock(&h->pin_lock);
-    for (HeadPin *p = h->pins; p; p = p->next) {
-        if (p->appender == appender) {
-            round = MIN(round, p->round);
-        }
-    }
-    pthread_mutex_unlock(&h->pin_lock);
-    return round;
 }
 
 static bool is_idle(const HeadSeries *s, int64_t mint, uint64_t round) {

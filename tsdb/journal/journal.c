@@ -244,7 +244,8 @@ static void sync_failed(Journal *j, int r) {
     metric_inc(j->writes_failed);
 }
 
-int journal_sync(Journal *j) {
+/* What was written so far; by the syncing thread, or after it ended. */
+static int journal_sync(Journal *j) {
     pthread_mutex_lock(&j->lock);
     int fd = j->fd;
     uint64_t number = j->current.number;

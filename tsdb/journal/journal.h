@@ -50,8 +50,6 @@ void journal_close(Journal *j);
 
 /* bytes: sealed records (journal_seal()). On failure nothing of them is there. */
 int journal_commit(Journal *j, const Buf *bytes, int64_t max_time);
-/* fdatasync now. */
-int journal_sync(Journal *j);
 
 /* Appends sealed records (a megabyte or so) to out; false when there are no more. */
 typedef bool (*JournalFillFn)(void *arg, Buf *out);

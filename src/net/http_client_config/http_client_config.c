@@ -298,6 +298,7 @@ static int headers_load(SchemaContext *cx, const YamlNode *node, void *field) {
         if (r < 0)
             return r;
         total += each[i].values.n + each[i].secrets.n;
+        o->header_files |= each[i].files.n > 0;
     }
     HeaderList list = {.v = ARENA_ARRAY(cx->arena, HttpHeader, total ? total : 1)};
     if (!list.v)
@@ -462,4 +463,34 @@ int http_url_check(SchemaContext *cx, const YamlNode *node, const char *key, Str
     if (!host.n)
         return schema_problem(cx, node, "key \"%s\": host is missing in URL", key);
     return 0;
+}
+
+HttpClientConfig http_client_config_copy(Arena *a, const HttpClientConfig *c) {
+    HttpClientConfig d = *c;
+    Str *const strings[] = {
+        &d.basic_username,
+        &d.basic_username_file,
+        &d.basic_password,
+        &d.basic_password_file,
+        &d.authorization_type,
+        &d.authorization_credentials,
+        &d.authorization_credentials_file,
+        &d.tls.ca,
+        &d.tls.ca_file,
+        &d.tls.cert,
+        &d.tls.cert_file,
+        &d.tls.key,
+        &d.tls.key_file,
+        &d.tls.server_name,
+        &d.proxy_url,
+        &d.no_proxy,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+        *strings[i] = strings[i]->n ? arena_str(a, *strings[i]) : STR_NULL;
+    HttpHeader *headers = ARENA_ARRAY(a, HttpHeader, c->n_headers + 1);
+    for (size_t i = 0; i < c->n_headers; i++)
+        headers[i] =
+            (HttpHeader){arena_str(a, c->headers[i].name), arena_str(a, c->headers[i].value)};
+    d.headers = headers;
+    return d;
 }

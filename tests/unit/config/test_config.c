@@ -70,12 +70,14 @@ TEST (external_labels_take_environment_variables) {
 
 TEST (paths_are_relative_to_the_file) {
     Problem p;
-    Config *c = load("rule_files: [r/*.yml, /abs.yml]\nscrape_configs:\n- job_name: a\n"
+    Config *c = load("rule_files: [r/*.yml, /abs.yml]\n"
+                     "global: {scrape_failure_log_file: f.log}\nscrape_configs:\n- job_name: a\n"
                      "  tls_config: {ca_file: ca.pem}\n  file_sd_configs: [{files: [t/*.json]}]\n",
                      0, &p);
     CHECK_STR(c->root.rule_files.v[0], STR("dir/r/*.yml"));
     CHECK_STR(c->root.rule_files.v[1], STR("/abs.yml"));
     CHECK_STR(c->scrape[0]->http.config.tls.ca_file, STR("dir/ca.pem"));
+    CHECK_STR(c->scrape[0]->settings.failure_log_file, STR("dir/f.log"));
     const SdFileConfig *f = c->scrape[0]->sd.of[SD_FILE].v;
     CHECK_STR(f->files.v[0], STR("dir/t/*.json"));
     config_unref(c);

@@ -125,6 +125,78 @@ TEST (updates_come_at_most_every_five_seconds) {
     deinit(&w);
 }
 
+typedef struct FakeServer {
+    World *world;
+    const char *body, *type;
+    int status;
+    LoopTimer timer;
+    void (*fn)(void *arg, HttpCallResult *r);
+    void *arg;
+    char headers[200];
+} FakeServer;
+
+static void server_answers(void *arg) {
+    FakeServer *s = arg;
+    Buf body = BUF_INIT(0);
+    buf_add_cstr(&body, s->body);
+    HttpCallResult r = {.status = s->status,
+                        .status_text = "503 Service Unavailable",
+                        .content_type = str_of(s->type),
+                        .body = &body};
+    s->fn(s->arg, &r);
+    buf_deinit(&body);
+}
+
+static HttpCall *server_call(HttpClient *client, const HttpCallRequest *request,
+                             void (*fn)(void *arg, HttpCallResult *r), void *arg) {
+    FakeServer *s = (FakeServer *)client;
+    s->fn = fn;
+    s->arg = arg;
+    (void)snprintf(s->headers, sizeof(s->headers), "%.*s|%.*s|%.*s", SA(request->url),
+                   SA(request->headers[0].value), SA(request->headers[2].value));
+    loop_timer_init(&s->timer, s->world->loop, server_answers, s);
+    loop_timer_after(&s->timer, 100);
+    return (HttpCall *)s;
+}
+
+static void server_cancel(HttpCall *call) { loop_timer_stop(&((FakeServer *)call)->timer); }
+
+TEST (targets_come_over_http_and_failures_keep_them) {
+    World w;
+    init(&w);
+    discovery_free(w.discovery);
+    FakeServer s = {.world = &w,
+                    .status = 200,
+                    .type = "application/json; charset=utf-8",
+                    .body = "[{\"targets\": [\"a\"]}, {\"targets\": [\"b\"]}]"};
+    w.discovery = discovery_new(&(DiscoveryOptions){.loop = w.loop,
+                                                    .pool = w.pool,
+                                                    .name = "scrape",
+                                                    .client = (HttpClient *)&s,
+                                                    .call = server_call,
+                                                    .cancel = server_cancel,
+                                                    .on_groups = on_groups,
+                                                    .arg = &w});
+    apply(&w, "http_sd_configs: [{url: 'http://x/sd', refresh_interval: 10s}]\n");
+    run(&w, 1);
+    CHECK_CSTR(w.seen, "a b ");
+    CHECK_CSTR(s.headers, "http://x/sd|application/json|10");
+    s.status = 503;
+    run(&w, 12);
+    CHECK_CSTR(w.seen, "a b ");
+    s.status = 200;
+    s.type = "text/html";
+    run(&w, 22);
+    s.type = "application/json";
+    s.body = "[{\"targets\": [\"a\"], \"other\": 1}]";
+    run(&w, 32);
+    CHECK_CSTR(w.seen, "a b ");
+    s.body = "[{\"targets\": [\"c\"]}]";
+    run(&w, 45);
+    CHECK_CSTR(w.seen, "c ");
+    deinit(&w);
+}
+
 TEST (the_file_is_told_as_a_label) {
     SdStaticConfig c = {0};
     Str address = STR("h");

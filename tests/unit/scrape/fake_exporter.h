@@ -26,6 +26,7 @@ typedef struct Fake {
     int status;
     int64_t latency_ms;
     unsigned calls;
+    Arena arena;
     char accept[400], url[400];
 } Fake;
 
@@ -118,6 +119,7 @@ static void fake_run(Fake *f, int64_t until_s) {
 static void fake_free(Fake *f) {
     discovery_free(f->discovery);
     scrape_manager_stop(f->manager);
+    arena_deinit(&f->arena);
     work_pool_free(f->pool);
     scrape_manager_free(f->manager);
     mem_storage_free(f->storage);
@@ -170,7 +172,15 @@ static Str fake_samples(Fake *f, const char *name, const char *label, const char
     return str_of(text);
 }
 
-static int fake_first_target(void *arg, const TargetView *t) {
+static int fake_keep(void *arg, const TargetView *t) {
     *(TargetView *)arg = *t;
     return 1;
+}
+
+/* The first active target. */
+static TargetView fake_target(Fake *f) {
+    TargetView t;
+    if (!scrape_manager_each_active(f->manager, STR_NULL, fake_keep, &t))
+        test_fail(__FILE__, __LINE__, "no target");
+    return t;
 }

@@ -53,6 +53,8 @@ TEST (targets_without_address_or_with_bad_times_are_refused) {
          "error parsing scrape interval: "},
         {"{target_label: __scrape_timeout__, replacement: 2m}",
          "scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")"},
+        {"{target_label: __scrape_native_histograms__, replacement: maybe}",
+         "error parsing label __scrape_native_histograms__"},
         {"{target_label: __scrape_timeout__, replacement: 0s}", "scrape timeout cannot be 0"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -38,6 +39,16 @@ static Tsdb *open_db(void) {
 
 static double value_at(int series, int64_t t) { return (double)(t / 1000 % 977) + series * 0.25; }
 
+/* From "s12". */
+static int number_of(Labels l) {
+    Str s = labels_get(l, STR("series"));
+    int n = 0;
+    for (size_t i = 1; i < s.n; i++) {
+        n = n * 10 + (s.p[i] - '0');
+    }
+    return n;
+}
+
 static int append_step(Tsdb *db, int n_series, int64_t t) {
     Appender *a;
     CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
@@ -68,7 +79,7 @@ static void check_all(Tsdb *db, int n_series, int64_t from, int64_t to) {
     SelectHints hints = {.mint = TIME_MIN_MS, .maxt = TIME_MAX_MS, .sorted = true};
     CHECK_INT(querier_select(q, &m, 1, &hints, NULL, &set), 0);
     while (series_set_next(set, &s) > 0) {
-        int number = atoi(labels_get(s.labels, STR("series")).p + 1);
+        int number = number_of(s.labels);
         int64_t t = from;
         SampleIter *it = series_set_iter(set, &s, NULL);
         while (sample_iter_next(it, &run) > 0) {
@@ -253,7 +264,7 @@ static void *query_load(void *arg) {
         CHECK_INT(storage_querier(tsdb_storage(l->db), TIME_MIN_MS, TIME_MAX_MS, &q), 0);
         CHECK_INT(querier_select(q, &m, 1, NULL, NULL, &set), 0);
         while (series_set_next(set, &s) > 0) {
-            int number = atoi(labels_get(s.labels, STR("series")).p + 1);
+            int number = number_of(s.labels);
             it = series_set_iter(set, &s, it);
             while (sample_iter_next(it, &run) > 0) {
                 for (uint32_t i = 0; i < run.n; i++) {
@@ -300,5 +311,50 @@ TEST (appending_querying_and_maintaining_at_once) {
     tsdb_stats(db, &st);
     CHECK_INT(st.head_series, 100);
     CHECK(st.blocks > 0);
+    tsdb_close(db);
+}
+
+static int find_block(void *arg, const char *name) {
+    if (strlen(name) == 26) {
+        snprintf(arg, 64, "%s", name);
+    }
+    return 0;
+}
+
+TEST (a_damaged_block_is_left_out_and_queries_say_so) {
+    Tsdb *db = open_db();
+    char name[64] = "";
+    for (int64_t t = 0; t < 3 * RANGE; t += 1000) {
+        CHECK_INT(append_step(db, 3, t), 0);
+    }
+    CHECK_INT(tsdb_maintain(db), 0);
+    tsdb_close(db);
+    CHECK_INT(file_each_name(test_tmpdir(), find_block, name), 0);
+    CHECK(name[0]);
+    char *path = mem_printf("%s/%s/block.mdb", test_tmpdir(), name);
+    CHECK_INT(truncate(path, 5000), 0);
+    mem_free(path);
+    log_set_fd(open("/dev/null", O_WRONLY));
+    db = open_db();
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    Matcher m;
+    Arena arena = ARENA_INIT(0);
+    Warnings w = {.arena = &arena};
+    int n = 0;
+    CHECK_INT(matcher_init(&m, MATCH_EQ, LABEL_NAME, STR("m"), NULL), 0);
+    CHECK_INT(storage_querier(tsdb_storage(db), TIME_MIN_MS, TIME_MAX_MS, &q), 0);
+    CHECK_INT(querier_select(q, &m, 1, NULL, &w, &set), 0);
+    while (series_set_next(set, &s) > 0) {
+        n++;
+    }
+    CHECK_INT(n, 3);
+    CHECK_INT(w.list.n, 1);
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&m);
+    warnings_free(&w);
+    arena_deinit(&arena);
     tsdb_close(db);
 }

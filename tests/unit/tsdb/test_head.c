@@ -1,4 +1,7 @@
 /* The head alone: outcomes of appends, what queriers see, memory that comes and goes. */
+#include <sched.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "base/random.h"
 #include "support/test.h"
@@ -276,4 +279,35 @@ TEST (pieces_of_the_pool_do_not_overlap_and_slabs_are_used_again) {
     mem_free(v);
     mem_free(cap);
     byte_pool_free(p);
+}
+
+typedef struct LateCommit {
+    Head *head;
+    Appender *appender;
+} LateCommit;
+
+static void *commit_later(void *arg) {
+    LateCommit *l = arg;
+    while (atomic_load(&l->head->min_append) == INT64_MIN) {
+        sched_yield();
+    }
+    usleep(20000);
+    CHECK_INT(appender_commit(l->appender), 0);
+    return NULL;
+}
+
+TEST (a_new_bound_waits_for_transactions_under_the_old_one) {
+    Head *h = open_head();
+    Label l[2];
+    SeriesRef ref = 0;
+    pthread_t thread;
+    LateCommit late = {.head = h};
+    CHECK_INT(head_appender(h, &late.appender), 0);
+    CHECK_INT(appender_append(late.appender, &ref, two(l, "up", "a"), 1000, 1), APPEND_OK);
+    pthread_create(&thread, NULL, commit_later, &late);
+    head_raise_min_valid(h, RANGE);
+    CHECK_INT(count(h, 0, INT64_MAX, NULL), 1);
+    pthread_join(thread, NULL);
+    CHECK_INT(add(h, "a", RANGE - 1, 1), APPEND_OUT_OF_BOUNDS);
+    head_free(h);
 }

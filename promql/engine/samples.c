@@ -1,0 +1,118 @@
+#include "promql/engine/samples.h"
+
+void samples_init(SampleBuf *b, Eval *ev, Scope *scope) {
+    *b = (SampleBuf){.ev = ev, .scope = scope};
+}
+
+void samples_deinit(SampleBuf *b) {
+    b->ev->bytes_used -= b->bytes_held;
+    vec_free(&b->t);
+    vec_free(&b->v);
+    vec_free(&b->ht);
+    vec_free(&b->h);
+}
+
+/* The arrays are the heap's, so what they hold is counted here. */
+int samples_charge(SampleBuf *b) {
+    uint64_t now = 8 * ((uint64_t)b->t.cap + b->v.cap + b->ht.cap + b->h.cap);
+    Eval *ev = b->ev;
+    ev->bytes_used += now - b->bytes_held;
+    b->bytes_held = now;
+    if (ev->bytes_used <= ev->bytes_max)
+        return 0;
+    return scope_alloc(b->scope, 1, ev->bytes_max) ? 0 : -EINVAL; /* says what is exceeded */
+}
+
+static size_t first_after(const int64_t *t, size_t n, int64_t x) {
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (t[mid] <= x)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static void add_floats(SampleBuf *b, const SampleRun *r, size_t from, size_t to) {
+    size_t n = to - from, k = b->t.n;
+    vec_reserve(&b->t, k + n);
+    vec_reserve(&b->v, k + n);
+    uint64_t stale = 0;
+    for (size_t i = from; i < to; i++)
+        stale |= is_stale_nan(r->f[i]);
+    if (!stale) {
+        memcpy(b->t.v + k, r->t + from, n * sizeof(*r->t));
+        memcpy(b->v.v + k, r->f + from, n * sizeof(*r->f));
+        k += n;
+    } else {
+        for (size_t i = from; i < to; i++) {
+            if (is_stale_nan(r->f[i]))
+                continue;
+            b->t.v[k] = r->t[i];
+            b->v.v[k++] = r->f[i];
+        }
+    }
+    b->t.n = b->v.n = k;
+}
+
+static int add_histograms(SampleBuf *b, const SampleRun *r, size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
+        bool fh = r->kind == SAMPLE_FLOAT_HISTOGRAM;
+        if (is_stale_nan(fh ? r->fh[i]->sum : r->h[i]->sum))
+            continue;
+        FloatHistogram *h =
+            fh ? scope_histogram(b->scope, r->fh[i]) : scope_histogram_float(b->scope, r->h[i]);
+        if (!h)
+            return -EINVAL;
+        vec_push(&b->ht, r->t[i]);
+        vec_push(&b->h, h);
+    }
+    return 0;
+}
+
+void samples_clear(SampleBuf *b) { b->t.n = b->v.n = b->ht.n = b->h.n = 0; }
+
+int samples_read(SampleBuf *b, SampleIter *it, int64_t after, int64_t upto) {
+    SampleRun r;
+    int e;
+    sample_iter_seek(it, after + 1);
+    while ((e = sample_iter_next(it, &r)) > 0) {
+        size_t from = r.t[0] > after ? 0 : first_after(r.t, r.n, after);
+        size_t to = r.t[r.n - 1] <= upto ? r.n : first_after(r.t, r.n, upto);
+        if (from < to) {
+            if (r.kind == SAMPLE_FLOAT)
+                add_floats(b, &r, from, to);
+            else if (add_histograms(b, &r, from, to) < 0)
+                return -EINVAL;
+            if (samples_charge(b) < 0)
+                return -EINVAL;
+        }
+        if (to < r.n)
+            break;
+    }
+    if (e < 0)
+        return eval_fail(b->ev, e == -ECANCELED ? PROMQL_CANCELED : PROMQL_INTERNAL,
+                         "expanding series: %s", strerror(-e));
+    return 0;
+}
+
+int samples_add_column(SampleBuf *b, const Grid *g, const Column *c) {
+    for (size_t i = 0; i < c->n; i++) {
+        int64_t t = grid_time(g, i);
+        if (c->kind[i] == CELL_FLOAT) {
+            vec_push(&b->t, t);
+            vec_push(&b->v, c->v[i]);
+        } else if (c->kind[i] == CELL_HISTOGRAM) {
+            FloatHistogram *h = scope_histogram(b->scope, c->h[i]);
+            if (!h)
+                return -EINVAL;
+            if (h->reset_hint != RESET_GAUGE)
+                h->reset_hint = RESET_UNKNOWN;
+            vec_push(&b->ht, t);
+            vec_push(&b->h, h);
+        }
+    }
+    return samples_charge(b);
+}

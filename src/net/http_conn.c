@@ -1,0 +1,457 @@
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/http_server_private.h"
+
+#define BODY_BYTES_DEFAULT ((uint64_t)1 << 20)
+/* How long the rest of a refused request is read and dropped, so that the client gets to see why.
+ */
+#define LINGER_MS 1000
+/* Input kept while a request is being answered; beyond it the client has to wait. */
+#define PENDING_INPUT_MAX ((size_t)64 * 1024)
+
+typedef struct Write {
+    uv_write_t req;
+    HttpConn *conn;
+    Exchange *exchange; /* NULL: not of an exchange */
+    Buf bytes;
+} Write;
+
+static void conn_advance(HttpConn *c);
+static void watch_reading(HttpConn *c);
+static void accept_waiting(HttpServer *s);
+
+/* ---- closing ---- */
+
+static void on_conn_closed(uv_handle_t *h) {
+    HttpConn *c = h->data;
+    HttpServer *s = c->server;
+    http_parser_free(c->parser);
+    buf_deinit(&c->in);
+    mem_free(c);
+    http_server_release(s);
+}
+
+void conn_close(HttpConn *c) {
+    if (c->closing) {
+        return;
+    }
+    HttpServer *s = c->server;
+    c->closing = true;
+    loop_timer_stop(&c->timer);
+    *(c->prev ? &c->prev->next : &s->conns) = c->next;
+    if (c->next) {
+        c->next->prev = c->prev;
+    }
+    s->n_conns--;
+    uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
+    if (c->current) {
+        Exchange *e = c->current;
+        c->current = NULL;
+        exchange_lose_conn(e);
+    }
+    accept_waiting(s);
+}
+
+static void on_timeout(void *arg) { conn_close(arg); }
+
+static void set_timeout(HttpConn *c, int64_t ms) { loop_timer_after(&c->timer, ms); }
+
+/* ---- writing ---- */
+
+static void on_shutdown(uv_shutdown_t *req, int status) { mem_free(req); }
+
+/* Nothing more will be said; what the client is still saying is dropped for a while. */
+static void linger(HttpConn *c) {
+    c->lingering = true;
+    buf_reset(&c->in);
+    watch_reading(c);
+    uv_shutdown_t *req = NEW(uv_shutdown_t);
+    if (c->eof || uv_shutdown(req, (uv_stream_t *)&c->tcp, on_shutdown) < 0) {
+        mem_free(req);
+        conn_close(c);
+        return;
+    }
+    set_timeout(c, LINGER_MS);
+}
+
+static void end_write(Write *w) {
+    HttpConn *c = w->conn;
+    uint64_t n = w->bytes.n;
+    Exchange *e = w->exchange;
+    c->writes--;
+    buf_deinit(&w->bytes);
+    mem_free(w);
+    if (c->writes == 0) {
+        loop_timer_stop(&c->timer); /* the handler may take its time */
+    } else if (!c->closing) {
+        set_timeout(c, c->server->options.read_timeout_ms);
+    }
+    if (!e && !c->closing) {
+        set_timeout(c, c->server->options.read_timeout_ms); /* "100 Continue": the body comes */
+    }
+    if (e) {
+        exchange_sent(e, n);
+    }
+}
+
+static void on_written(uv_write_t *req, int status) {
+    Write *w = CONTAINER_OF(req, Write, req);
+    if (status < 0) {
+        conn_close(w->conn);
+    }
+    end_write(w);
+}
+
+static void on_write_refused(void *arg) {
+    Write *w = arg;
+    conn_close(w->conn);
+    end_write(w);
+}
+
+void conn_send(HttpConn *c, Exchange *e, Buf *bytes) {
+    Write *w = NEW(Write);
+    w->conn = c;
+    w->exchange = e;
+    w->bytes = *bytes;
+    *bytes = BUF_INIT(0);
+    c->writes++;
+    uv_buf_t b = uv_buf_init(w->bytes.p, (unsigned)w->bytes.n);
+    if (c->closing || uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0) {
+        /* Reported from the loop like any other end, never from within this call. */
+        loop_post(c->server->loop, on_write_refused, w);
+        return;
+    }
+    set_timeout(c, c->server->options.read_timeout_ms);
+}
+
+void conn_exchange_over(HttpConn *c, bool keep_alive) {
+    c->current = NULL;
+    if (c->closing) {
+        return;
+    }
+    if (!keep_alive || c->eof || c->server->stopping) {
+        linger(c);
+        return;
+    }
+    http_parser_reset(c->parser);
+    set_timeout(c, c->server->options.read_timeout_ms);
+    conn_advance(c);
+}
+
+/* ---- from request to handler ---- */
+
+static void parse_target(Exchange *e, Str target) {
+    size_t question = str_find(target, '?');
+    e->x.path = str_upto(target, question);
+    e->x.raw_query = question < target.n ? str_from(target, question + 1) : STR("");
+    /* The absolute form, as proxies use it. */
+    if (e->x.path.n && e->x.path.p[0] != '/') {
+        UrlParts u;
+        if (url_parse(e->x.path, &u, NULL) == 0 && u.scheme.n) {
+            e->x.path = u.path.n ? u.path : STR("/");
+        }
+    }
+}
+
+static bool is_form(const Exchange *e) {
+    Str type = http_header(&e->x, "content-type");
+    type = str_trim(str_upto(type, str_find(type, ';')));
+    return (e->x.method == HTTP_POST || e->x.method == HTTP_PUT) &&
+           str_eq_nocase(type, STR("application/x-www-form-urlencoded"));
+}
+
+/* The route of a request; 0 or the status to refuse with. */
+static int find_route(Exchange *e, HttpMatch *m) {
+    HttpServer *s = e->server;
+    Str raw = e->x.path, path;
+    if (!http_route_strip_prefix(str_of(s->route_prefix), &raw)) {
+        return 404;
+    }
+    if (!url_decode(raw, false, &e->x.arena, &path)) {
+        return 400;
+    }
+    e->x.path = path;
+    e->is_api = str_starts(path, STR("/api/v1/"));
+    HttpRouteResult r =
+        http_route_find(s->options.routes, s->options.n_routes, e->x.method, raw, path, m);
+    if (r == HTTP_ROUTE_FOUND) {
+        e->x.route = m->route;
+        e->metrics = &s->metrics[m->route - s->options.routes];
+        if (!url_decode(m->wildcard, false, &e->x.arena, &e->x.wildcard)) {
+            return 400;
+        }
+    }
+    return (int)r;
+}
+
+static int read_params(Exchange *e) {
+    bool ok = (!is_form(e) || http_params_parse(e->x.body, &e->x.arena, &e->params)) &&
+              http_params_parse(e->x.raw_query, &e->x.arena, &e->params);
+    e->x.params = e->params.v;
+    e->x.n_params = e->params.n;
+    return ok ? 0 : 413;
+}
+
+static void refuse_method(Exchange *e, unsigned allowed) {
+    CLEANUP(buf_deinit) Buf list = BUF_INIT(0);
+    http_methods_write(allowed | HTTP_OPTIONS, &list);
+    HttpHeader h[] = {{STR("Allow"), buf_str(&list)},
+                      {STR("X-Content-Type-Options"), STR("nosniff")}};
+    http_respond(&e->x,
+                 &(HttpAnswer){.status = 405,
+                               .content_type = "text/plain; charset=utf-8",
+                               .headers = h,
+                               .n_headers = ARRAY_LEN(h)},
+                 STR("Method Not Allowed\n"));
+}
+
+static void answer_no_route(Exchange *e, int status, unsigned allowed) {
+    bool options = e->x.method == HTTP_OPTIONS;
+    if (options && (e->is_api || allowed)) {
+        http_respond(&e->x, &(HttpAnswer){.status = 204}, STR(""));
+    } else if (status == 405) {
+        refuse_method(e, allowed);
+    } else if (status == 404) {
+        e->is_api = false;
+        http_respond_text(&e->x, 404, "404 page not found");
+    } else {
+        exchange_refuse(e, status);
+    }
+}
+
+/* The request is complete: c->current answers it from here on. After the handler the exchange may
+ * be anywhere. */
+static void dispatch(HttpConn *c) {
+    HttpServer *s = c->server;
+    const HttpRequestHead *h = http_parser_head(c->parser);
+    Str target = h->target;
+    bool keep_alive = h->keep_alive && !s->stopping;
+    Exchange *e = exchange_new(s, c, c->parser);
+    c->current = e;
+    e->keep_alive = keep_alive;
+    e->x.peer = str_of(c->peer);
+    parse_target(e, target);
+    HttpMatch m;
+    int status = find_route(e, &m);
+    if (status == 0) {
+        status = read_params(e);
+    }
+    loop_timer_stop(&c->timer);
+    if (s->options.before && !s->options.before(&e->x, s->options.arg)) {
+        return;
+    }
+    if (status) {
+        answer_no_route(e, status, m.allowed);
+        return;
+    }
+    m.route->handler(&e->x, m.route->arg ? m.route->arg : s->options.arg);
+}
+
+/* Refuses what never became a request. */
+static void refuse(HttpConn *c, int status) {
+    Exchange *e = exchange_new(c->server, c, c->parser);
+    c->current = e;
+    e->x.peer = str_of(c->peer);
+    exchange_refuse(e, status);
+}
+
+/* The head is complete: how large may the body be? */
+static int on_head(HttpConn *c) {
+    const HttpRequestHead *h = http_parser_head(c->parser);
+    HttpServer *s = c->server;
+    uint64_t max = BODY_BYTES_DEFAULT;
+    if (h->has_body) {
+        Str raw = str_upto(h->target, str_find(h->target, '?'));
+        HttpMatch m;
+        if (http_route_strip_prefix(str_of(s->route_prefix), &raw) &&
+            http_route_find(s->options.routes, s->options.n_routes, http_method_of(h->method), raw,
+                            raw, &m) == HTTP_ROUTE_FOUND &&
+            m.route->body_bytes_max) {
+            max = m.route->body_bytes_max;
+        }
+        if (h->content_length > max) {
+            return 413;
+        }
+        if (h->expect_continue) {
+            Buf go_on = BUF_INIT(0);
+            buf_add_cstr(&go_on, "HTTP/1.1 100 Continue\r\n\r\n");
+            conn_send(c, NULL, &go_on);
+        }
+    }
+    http_parser_body_max(c->parser, max);
+    return 0;
+}
+
+/* Gives bytes to the parser until a request is complete; the number used. */
+static size_t feed(HttpConn *c, const char *p, size_t n) {
+    size_t at = 0;
+    for (;;) {
+        size_t used;
+        int r = http_parser_feed(c->parser, p + at, n - at, &used);
+        at += used;
+        if (r == HTTP_PARSE_HEAD) {
+            r = on_head(c);
+            if (r == 0) {
+                continue;
+            }
+        }
+        if (r >= 400) {
+            refuse(c, r);
+            return n;
+        }
+        if (r == HTTP_PARSE_DONE) {
+            dispatch(c);
+        }
+        return at;
+    }
+}
+
+/* Requests that came pipelined wait here for their turn. */
+static void conn_advance(HttpConn *c) {
+    if (c->feeding) {
+        return;
+    }
+    c->feeding = true;
+    while (c->in.n > 0 && !c->current && !c->closing && !c->lingering) {
+        size_t used = feed(c, c->in.p, c->in.n);
+        memmove(c->in.p, c->in.p + used, c->in.n - used);
+        c->in.n -= used;
+    }
+    c->feeding = false;
+}
+
+/* ---- reading ---- */
+
+static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *b) {
+    HttpConn *c = h->data;
+    *b = uv_buf_init(c->server->read_buf, READ_BUFFER_BYTES);
+}
+
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b);
+
+static void watch_reading(HttpConn *c) {
+    bool want = c->in.n < PENDING_INPUT_MAX && !c->eof;
+    if (want && !c->reading) {
+        c->reading = uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) == 0;
+    } else if (!want && c->reading) {
+        uv_read_stop((uv_stream_t *)&c->tcp);
+        c->reading = false;
+    }
+}
+
+static void on_input(HttpConn *c, const char *p, size_t n) {
+    size_t used = 0;
+    if (!c->current && c->in.n == 0) {
+        bool begun = http_parser_begun(c->parser);
+        c->feeding = true;
+        used = feed(c, p, n);
+        c->feeding = false;
+        if (c->closing) {
+            return;
+        }
+        /* The whole request has to come within the timeout, not each of its bytes. */
+        if (!begun && !c->current && !c->lingering) {
+            set_timeout(c, c->server->options.read_timeout_ms);
+        }
+    }
+    buf_add(&c->in, p + used, n - used);
+    conn_advance(c);
+}
+
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b) {
+    HttpConn *c = h->data;
+    if (n == 0) {
+        return;
+    }
+    if (n == UV_EOF && c->current && !c->lingering) {
+        /* The client has ended its side: as good as gone for a query, but an answer that is on its
+         * way already still goes out. */
+        c->eof = true;
+        atomic_store(&c->current->x.gone, true);
+        pthread_mutex_lock(&c->current->mutex);
+        pthread_cond_broadcast(&c->current->drained);
+        pthread_mutex_unlock(&c->current->mutex);
+    } else if (n < 0) {
+        conn_close(c);
+        return;
+    } else if (!c->lingering) {
+        on_input(c, b->base, (size_t)n);
+    }
+    if (!c->closing) {
+        watch_reading(c);
+    }
+}
+
+/* ---- connections ---- */
+
+static void name_peer(HttpConn *c) {
+    struct sockaddr_storage a;
+    int n = sizeof(a);
+    char ip[INET6_ADDRSTRLEN] = "";
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &n) < 0) {
+        return;
+    }
+    if (a.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&a;
+        uv_ip6_name(six, ip, sizeof(ip));
+        snprintf(c->peer, sizeof(c->peer), "[%s]:%d", ip, ntohs(six->sin6_port));
+    } else {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)&a;
+        uv_ip4_name(four, ip, sizeof(ip));
+        snprintf(c->peer, sizeof(c->peer), "%s:%d", ip, ntohs(four->sin_port));
+    }
+}
+
+static void accept_one(HttpListener *listener) {
+    HttpServer *s = listener->server;
+    HttpConn *c = NEW(HttpConn);
+    c->server = s;
+    c->tcp.data = c;
+    uv_tcp_init(loop_uv(s->loop), &c->tcp);
+    c->parser = http_parser_new((size_t)s->options.header_bytes_max);
+    loop_timer_init(&c->timer, s->loop, on_timeout, c);
+    c->next = s->conns;
+    if (c->next) {
+        c->next->prev = c;
+    }
+    s->conns = c;
+    s->n_conns++;
+    s->n_alive++;
+    if (uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&c->tcp) < 0) {
+        conn_close(c);
+        return;
+    }
+    uv_tcp_nodelay(&c->tcp, 1);
+    name_peer(c);
+    set_timeout(c, s->options.read_timeout_ms);
+    watch_reading(c);
+}
+
+void http_listener_on_connection(uv_stream_t *h, int status) {
+    HttpListener *listener = h->data;
+    HttpServer *s = listener->server;
+    if (status < 0 || s->stopping) {
+        return;
+    }
+    if (!pthread_equal(s->thread, pthread_self())) {
+        s->thread = pthread_self();
+    }
+    if (s->n_conns >= s->options.connections_max) {
+        listener->waiting = true; /* libuv stops listening until this one is accepted */
+        return;
+    }
+    accept_one(listener);
+}
+
+static void accept_waiting(HttpServer *s) {
+    for (size_t i = 0; i < s->listeners.n && s->n_conns < s->options.connections_max; i++) {
+        HttpListener *listener = s->listeners.v[i];
+        if (listener->waiting && !s->stopping) {
+            listener->waiting = false;
+            accept_one(listener);
+        }
+    }
+}
