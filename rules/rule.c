@@ -233,7 +233,7 @@ AlertBatch *rule_alerts_to_send(Rule *r, const EvalContext *cx) {
     AlertBatch *b = alert_batch_new(due.n);
     CLEANUP(buf_deinit) Buf url = BUF_INIT(1 << 20);
     buf_add_str(&url, cx->env->external_url);
-    prom_graph_link(&url, r->def->expr, 1);
+    prom_graph_link(&url, r->def->query, 1);
     Str generator = arena_str(&b->arena, buf_str(&url));
     for (size_t i = 0; i < due.n; i++) {
         Alert *a = due.v[i];

@@ -247,6 +247,16 @@ static Labels merge_labels(Arena *a, Labels group, Labels rule) {
     return (Labels){v, n};
 }
 
+/* What the API and links show: the printed form, or the text as written when that has many lines.
+ */
+static Str printed(Arena *a, const PromqlEngine *engine, Str expr) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(1u << 20);
+    Problem ignored = {0};
+    bool ok = promql_format(engine, expr, &b, &ignored) == 0 && !b.failed &&
+              str_find(buf_str(&b), '\n') == b.n;
+    return ok ? arena_str(a, buf_str(&b)) : str_trim(expr);
+}
+
 static int take_groups(LoadedFile *f, const FileYaml *y, const PromqlEngine *engine,
                        Problem *problem) {
     const GroupYaml *in = y->groups.v;
@@ -262,6 +272,7 @@ static int take_groups(LoadedFile *f, const FileYaml *y, const PromqlEngine *eng
         }
         for (size_t k = 0; k < in[i].rules.n; k++) {
             rules[k].labels = merge_labels(&f->arena, in[i].def.labels, rules[k].labels);
+            rules[k].query = printed(&f->arena, engine, rules[k].expr);
         }
     }
     f->file.groups = out;

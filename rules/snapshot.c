@@ -33,7 +33,7 @@ static RuleInfo snapshot_rule(const Rule *r, Arena *a) {
         .evaluated = r->evaluated,
         .state = rule_state(r),
         .name = arena_str(a, d->alert.n ? d->alert : d->record),
-        .query = arena_str(a, str_trim(d->expr)),
+        .query = arena_str(a, d->query),
         .for_s = (double)d->for_ms / 1000,
         .keep_firing_for_s = (double)d->keep_firing_for_ms / 1000,
         .labels = labels_copy(a, d->labels),

@@ -12,6 +12,7 @@
 typedef struct RuleDef {
     Str record, alert; /* exactly one is given */
     Str expr;
+    Str query; /* the expression as the language prints it, in one line */
     int64_t for_ms, keep_firing_for_ms;
     Labels labels; /* sorted; the group's added; empty values are kept (they remove a label) */
     Labels annotations;

@@ -129,7 +129,7 @@ static AlertState state_of(World *w, size_t rule) {
     return st;
 }
 
-TEST (an_alert_waits_fires_is_resent_and_resolves) {
+TEST(an_alert_waits_fires_is_resent_and_resolves) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -169,7 +169,21 @@ TEST (an_alert_waits_fires_is_resent_and_resolves) {
 static const char FOR_RULE[] = "groups:\n- name: g\n  rules:\n"
                                "  - alert: Slow\n    expr: metric > 5\n    for: 30m\n";
 
-TEST (the_time_in_pending_survives_a_restart) {
+TEST(queries_are_shown_as_the_language_prints_them) {
+    World w;
+    Storage *storage = mem_storage_new();
+    world_start(&w, START, storage);
+    load(&w, "groups:\n- name: g\n  rules:\n"
+             "  - {record: r, expr: ' sum( metric{i=\"x\"} )by(i)  '}\n");
+    RulesSnapshot *s = rule_manager_snapshot(w.manager);
+    CHECK_STR(s->groups[0]->rules[0].query, STR("sum by (i) (metric{i=\"x\"})"));
+    CHECK(!s->groups[0]->rules[0].evaluated && s->groups[0]->rules[0].health == RULE_UNKNOWN);
+    rules_snapshot_unref(s);
+    world_end(&w);
+    mem_storage_free(storage);
+}
+
+TEST(the_time_in_pending_survives_a_restart) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -190,7 +204,7 @@ TEST (the_time_in_pending_survives_a_restart) {
     mem_storage_free(storage);
 }
 
-TEST (a_reload_keeps_the_state_of_alerts) {
+TEST(a_reload_keeps_the_state_of_alerts) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -222,7 +236,7 @@ TEST (a_reload_keeps_the_state_of_alerts) {
     mem_storage_free(storage);
 }
 
-TEST (keep_firing_for_bridges_a_gap) {
+TEST(keep_firing_for_bridges_a_gap) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -238,7 +252,7 @@ TEST (keep_firing_for_bridges_a_gap) {
     mem_storage_free(storage);
 }
 
-TEST (errors_of_a_rule_are_shown_and_others_go_on) {
+TEST(errors_of_a_rule_are_shown_and_others_go_on) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
