@@ -10,7 +10,6 @@ PAGE = """# TYPE steps counter
 steps_total{path="/a b",quote="x\\"y"} 0.1
 special NaN
 special2 +Inf
-special3 -0
 tiny 5e-324
 big 1.7976931348623157e308
 """
