@@ -67,7 +67,8 @@ export async function ask<T>(path: string, params: Record<string, string> = {}, 
 
 export interface Polled<T> { data?: T; error?: ApiError; at: number; again: () => void }
 
-// Asks now and every few seconds, not while the page is hidden; keeps the last answer when one fails.
+// Asks now and every few seconds, not while the page is hidden; keeps the last answer when one fails, and asks less often for
+// what takes long.
 export function usePoll<T>(path: string, seconds: number, params: Record<string, string> = {}): Polled<T> {
   const [state, setState] = useState<{ data?: T; error?: ApiError; at: number }>({ at: 0 });
   const again = useRef(() => {});
@@ -79,6 +80,7 @@ export function usePoll<T>(path: string, seconds: number, params: Record<string,
       window.clearTimeout(timer);
       if (busy || document.hidden) return;
       busy = true;
+      const begun = performance.now();
       try {
         const a = await ask<T>(path, params, abort.signal);
         if (!abort.signal.aborted) setState({ data: a.data, at: Date.now() });
@@ -86,7 +88,9 @@ export function usePoll<T>(path: string, seconds: number, params: Record<string,
         if (!abort.signal.aborted) setState((s) => ({ ...s, error: e as ApiError }));
       }
       busy = false;
-      if (seconds && !abort.signal.aborted) timer = window.setTimeout(run, seconds * 1000);
+      if (seconds && !abort.signal.aborted) {
+        timer = window.setTimeout(run, Math.max(seconds * 1000, 10 * (performance.now() - begun)));
+      }
     };
     again.current = run;
     void run();

@@ -17,7 +17,7 @@ function QueryError({ error, expr }: { error: ApiError; expr: string }) {
   const line = m ? expr.split('\n')[Number(m[1]) - 1] : undefined;
   return <div class="problem query-error" role="alert"><strong>{m ? 'The query has an error' : 'No result'}</strong>
     {m && line !== undefined
-      ? <pre>{line}{'\n'}{' '.repeat(Math.max(0, Number(m[2]) - 1))}<span class="caret">^</span> {m[3]}</pre>
+      ? <pre tabIndex={0} aria-label="Where the error is">{line}{'\n'}{' '.repeat(Math.max(0, Number(m[2]) - 1))}<span class="caret">^</span> {m[3]}</pre>
       : <span>{error.message}</span>}</div>;
 }
 

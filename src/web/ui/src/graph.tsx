@@ -2,7 +2,7 @@
 // are ours.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
-import type { Series } from './api';
+import type { Labels, Series } from './api';
 import { clock, seriesText, short, timeText } from './format';
 import { Many } from './parts';
 
@@ -17,6 +17,16 @@ const colours = 10;
 const dashes = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
 const css = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const two = (n: number) => String(n).padStart(2, '0');
+
+// What all series have in common is said once, above the legend; what is left tells them apart.
+function shared(series: Series[]): Labels {
+  const all: Labels = {};
+  if (series.length > 1)
+    for (const [k, v] of Object.entries(series[0].metric)) if (series.every((s) => s.metric[k] === v)) all[k] = v;
+  return all;
+}
+const without = (m: Labels, common: Labels) =>
+  seriesText(Object.fromEntries(Object.entries(m).filter(([k]) => !(k in common))));
 
 type Column = (number | null)[];
 
@@ -55,7 +65,8 @@ function valueTicks(_: uPlot, splits: number[]): string[] {
   const max = Math.max(...splits.map(Math.abs)), incr = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
   const [unit, size] = ([['P', 1e15], ['T', 1e12], ['G', 1e9], ['M', 1e6], ['k', 1e3]] as const).find((u) => max >= u[1]) ?? ['', 1];
   if (max > 0 && max < 1e-4) return splits.map((v) => (v === 0 ? '0' : v.toExponential(1)));
-  const digits = Math.max(0, Math.min(8, -Math.floor(Math.log10(incr / size) + 1e-9)));
+  let digits = 0;
+  while (digits < 8 && splits.some((v) => Math.abs(Number((v / size).toFixed(digits)) * size - v) > incr * 1e-3)) digits++;
   return splits.map((v) => (v === 0 ? '0' : `${(v / size).toFixed(digits)}${unit}`));
 }
 
@@ -125,7 +136,8 @@ export function Graph(p: GraphProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const legend = useRef<HTMLDivElement>(null);
-  const names = useMemo(() => p.series.map((s) => seriesText(s.metric)), [p.series]);
+  const common = useMemo(() => shared(p.series), [p.series]);
+  const names = useMemo(() => p.series.map((s) => without(s.metric, common)), [p.series]);
   const [hidden, setHidden] = useState<Set<string>>(new Set());
   const { x, ys } = useMemo(() => columnsOf(p), [p.series, p.start, p.end, p.step]);
   const shown = names.map((n) => !hidden.has(n));
@@ -165,6 +177,8 @@ export function Graph(p: GraphProps) {
   const last = (k: number) => { for (let i = ys[k].length - 1; i >= 0; i--) if (ys[k][i] !== null) return ys[k][i]; return null; };
   return <div class="graph">
     <div class="plot" ref={box} role="img" aria-label={`Graph of ${names.length} series; the table shows the same as text`} />
+    {Object.keys(common).length > 0 && <p class="common"><span class="dim">All have </span>
+      <span class="series">{seriesText(common)}</span></p>}
     <div class="legend" ref={legend} role="group" aria-label="Series">
       <Many items={names} step={100} row={(n, k) => {
         const v = last(k);

@@ -34,7 +34,7 @@ function Detail({ alert, rule, group }: Row) {
       <div key={k}><dt>{k}</dt><dd><Text value={v} /></dd></div>)}</dl>}
     <dl class="pairs">
       <div><dt>expression</dt><dd><code>{rule.query}</code> <a href={exploreLink(rule.query, true)}>Explore</a></dd></div>
-      <div><dt>value</dt><dd class="num">{alert.value}</dd></div>
+      <div><dt>value</dt><dd class="num">{String(Number(alert.value))}</dd></div>
       <div><dt>{alert.state === 'firing' ? 'active since' : 'pending since'}</dt>
         <dd class="num">{timeText(Date.parse(alert.activeAt))}{rule.duration ? `, must hold for ${ago(rule.duration * 1000)}` : ''}</dd></div>
       <div><dt>rule</dt><dd>{rule.name} in <a href={`rules?q=${encodeURIComponent(group.name)}`}>{group.name}</a>, {group.file}</dd></div>
@@ -55,7 +55,7 @@ export function AlertRow(row: Row) {
         <Standing {...row} />{summary && <span class="summary">{summary}</span>}</span>
       <span class="c-labels"><LabelList labels={alert.labels} skip={['alertname', 'severity']} /></span>
       <span class="c-spark"><Spark query={rule.query} labels={alert.labels} /></span>
-      <span class="c-value num" title={alert.value}>{short(Number(alert.value))}</span>
+      <span class="c-value num" title={String(Number(alert.value))}>{short(Number(alert.value))}</span>
       <span class="c-since num" title={`since ${timeText(Date.parse(alert.activeAt))}`}>{ago(held)}</span>
     </button>
     {open && <Detail {...row} />}

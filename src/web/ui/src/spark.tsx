@@ -33,7 +33,7 @@ const cache = new Map<string, { at: number; answer: Promise<Series[]> }>();
 function dayOf(expr: string): Promise<Series[]> {
   const had = cache.get(expr);
   if (had && Date.now() - had.at < 300000) return had.answer;
-  const step = 86400 / steps, end = Math.floor(Date.now() / 1000 / 60) * 60;
+  const step = 86400 / steps, end = Math.floor(Date.now() / 1000);
   const answer = ask<QueryData>('query_range',
     { query: expr, start: String(end - 86400), end: String(end), step: String(step), limit: '2000' })
     .then((a) => a.data.result as Series[]);
@@ -59,7 +59,7 @@ function path(values: Point[], min: number, max: number, end: number): string {
   for (const [t, text] of values) {
     const v = Number(text);
     if (!Number.isFinite(v)) continue;
-    const x = width - ((end - t) / 86400) * width;
+    const x = width - 3 - Math.max(0, (end - t) / 86400) * (width - 3);
     const px = x.toFixed(1), py = y(v).toFixed(1);
     d += t - last > (86400 / steps) * 1.5 ? `M${px} ${py}h.1` : `L${px} ${py}`;
     last = t;
@@ -93,5 +93,5 @@ export function Spark({ query, labels }: { query: string; labels: Labels }) {
     <svg viewBox={`0 0 ${width} ${height}`} width={width} height={height} role="img"
       aria-label={`Last 24 hours: from ${short(Math.min(...numbers))} to ${short(Math.max(...numbers))}`}>
       {limit !== undefined && <line x1="0" x2={width} y1={at} y2={at} class="limit" />}
-      <path d={path(values, min, max, end)} /></svg>}</span>;
+      <path d={path(values, min, max, end)} class={numbers.length === 1 ? 'one' : undefined} /></svg>}</span>;
 }

@@ -1,5 +1,5 @@
 // The health strip: what is wrong or right with this server, on every page; each part leads to its page.
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Summary, usePoll } from './api';
 import { ago, bytes, clockText, count, plural, short, timeText } from './format';
 
@@ -58,8 +58,10 @@ function chips(s: Summary, rate?: number): Chip[] {
 }
 
 export function Strip() {
-  const { data, error } = usePoll<Summary>('status/summary', 5);
+  const [seconds, setSeconds] = useState(1.5); // a rate needs two answers
+  const { data, error } = usePoll<Summary>('status/summary', seconds);
   const rate = useRate(data);
+  useEffect(() => { if (rate !== undefined) setSeconds(5); }, [rate !== undefined]);
   const list: Chip[] = error ? [{ name: 'Server', text: error.message, tone: 'bad', href: 'status' }]
     : data ? chips(data, rate) : [{ name: 'Server', text: '…', tone: 'idle', href: 'status' }];
   return <nav class="strip" aria-label="Health">{list.map((c) =>
