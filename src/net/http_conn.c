@@ -9,6 +9,8 @@
 /* How long the rest of a refused request is read and dropped, so that the client gets to see why.
  */
 #define LINGER_MS 1000
+/* A connection that has been silent for less keeps its place even when others wait for one. */
+#define IDLE_GRACE_MS 1000
 /* Input kept while a request is being answered; beyond it the client has to wait. */
 #define PENDING_INPUT_MAX ((size_t)64 * 1024)
 
@@ -137,6 +139,7 @@ void conn_exchange_over(HttpConn *c, bool keep_alive) {
         return;
     }
     http_parser_reset(c->parser);
+    c->idle_since_ns = clock_mono_ns();
     set_timeout(c, c->server->options.read_timeout_ms);
     conn_advance(c);
 }
@@ -425,9 +428,49 @@ static void accept_one(HttpListener *listener) {
         return;
     }
     uv_tcp_nodelay(&c->tcp, 1);
+    c->idle_since_ns = clock_mono_ns();
     name_peer(c);
     set_timeout(c, s->options.read_timeout_ms);
     watch_reading(c);
+}
+
+/*
+ * Room for a client that has something to say: of those that have said nothing for a while, neither
+ * a part of a request nor one that is being answered, the one that was silent longest has to go. A
+ * client with keep-alive expects that at any time. When all have only just come, another look is
+ * taken later.
+ */
+static HttpConn *longest_idle(HttpServer *s) {
+    HttpConn *longest = NULL;
+    for (HttpConn *c = s->conns; c; c = c->next) {
+        bool idle = !c->current && !c->lingering && c->in.n == 0 && !http_parser_begun(c->parser);
+        if (idle && (!longest || c->idle_since_ns < longest->idle_since_ns)) {
+            longest = c;
+        }
+    }
+    return longest;
+}
+
+static void look_for_room(void *arg) {
+    HttpServer *s = arg;
+    bool waiting = false;
+    for (size_t i = 0; i < s->listeners.n; i++) {
+        waiting |= s->listeners.v[i]->waiting;
+    }
+    if (!waiting || s->stopping) {
+        return;
+    }
+    HttpConn *c = longest_idle(s);
+    int64_t silent_ms = c ? (clock_mono_ns() - c->idle_since_ns) / 1000000 : 0;
+    if (c && silent_ms >= IDLE_GRACE_MS) {
+        conn_close(c); /* accepts what waits */
+    } else {
+        loop_timer_after(&s->room_timer, IDLE_GRACE_MS - silent_ms);
+    }
+}
+
+void http_server_init_room(HttpServer *s) {
+    loop_timer_init(&s->room_timer, s->loop, look_for_room, s);
 }
 
 void http_listener_on_connection(uv_stream_t *h, int status) {
@@ -441,6 +484,7 @@ void http_listener_on_connection(uv_stream_t *h, int status) {
     }
     if (s->n_conns >= s->options.connections_max) {
         listener->waiting = true; /* libuv stops listening until this one is accepted */
+        look_for_room(s);
         return;
     }
     accept_one(listener);

@@ -63,6 +63,7 @@ int main(int argc, char **argv) {
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 16 << 20);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit of size is an error code, as a full disk is */
     raise_file_limit();
     log_info(NULL, "Starting Narthex", L_CSTR("version", VERSION_NARTHEX));
     log_flags();
