@@ -13,6 +13,9 @@
  * later.
  *
  * Isolation: a reader sees committed samples only; a commit becomes visible series by series.
+ *
+ * A commit is kept whole or fails: -ESTALE when a block was cut over its samples, because it began
+ * seconds before the cut.
  */
 #pragma once
 
@@ -101,7 +104,8 @@ int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
 /* Of the oldest sample that is not in a block; walks all series. INT64_MAX when there is none. */
 int64_t head_oldest_time(Head *h);
 /* From now on samples before mint are refused. Waits for transactions that began before it (some
- * seconds at most: what a longer one has of that time is dropped); then none is on its way. */
+ * seconds at most: a longer one that has samples of that time fails at its commit); then none is on
+ * its way. */
 void head_raise_min_valid(Head *h, int64_t mint);
 /* Samples before mint are no longer the head's: they are in a block that queriers opened from now
  * on read. Memory goes with head_collect(). */

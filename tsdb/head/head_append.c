@@ -2,6 +2,7 @@
  * A sample's way into a series: head_sample_add(), used by commits and by replay; and the appender,
  * which collects samples, journals them and then applies them.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +184,19 @@ static bool series_touch(HeadAppender *a, HeadSeries *s) {
     return here;
 }
 
+/* A record of the journal has a ceiling, and one series must fit in a record: what the journal
+ * cannot read back must not be taken. */
+#define LABELS_BYTES_MAX (16u << 20)
+static_assert(LABELS_BYTES_MAX < JOURNAL_PAYLOAD_MAX / 2, "a series fits in a journal record");
+
+static size_t labels_bytes(Labels l) {
+    size_t sum = 0;
+    for (size_t i = 0; i < l.n; i++) {
+        sum += l.v[i].name.n + l.v[i].value.n;
+    }
+    return sum;
+}
+
 static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **ret) {
     Head *h = a->head;
     if (*ref) {
@@ -194,7 +208,7 @@ static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **
         *ret = s;
         return APPEND_OK;
     }
-    if (labels.n == 0) {
+    if (labels.n == 0 || labels_bytes(labels) > LABELS_BYTES_MAX) {
         return APPEND_INVALID;
     }
     uint32_t slot;
@@ -260,20 +274,16 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
     return APPEND_OK;
 }
 
-/* A block may have been cut since the samples were taken. */
-static void drop_too_old(HeadAppender *a) {
+/* A block was cut over samples that this transaction has taken long ago: they have no place any
+ * more, and what append() has accepted is kept as a whole or refused as a whole. */
+static int check_bound(HeadAppender *a) {
     int64_t min = atomic_load(&a->head->min_valid);
-    if (min <= a->min_valid) {
-        return;
+    uint64_t late = 0;
+    for (size_t i = 0; min > a->min_valid && i < a->samples.n; i++) {
+        late += a->samples.v[i].t < min;
     }
-    size_t n = 0;
-    for (size_t i = 0; i < a->samples.n; i++) {
-        if (a->samples.v[i].t >= min) {
-            a->samples.v[n++] = a->samples.v[i];
-        }
-    }
-    a->out_of_bound += a->samples.n - n;
-    a->samples.n = n;
+    a->out_of_bound += late;
+    return late ? err_trace(-ESTALE) : 0;
 }
 
 static int slot_cmp(const void *a, const void *b) {
@@ -375,8 +385,8 @@ static int appender_end(Appender *base) {
     int r = 0;
     if (a->samples.n > 0) {
         pthread_rwlock_rdlock(&a->head->commit_lock);
-        drop_too_old(a);
-        if (a->samples.n > 0) {
+        r = check_bound(a);
+        if (r == 0) {
             r = write_journal(a);
         }
         if (r == 0) {
