@@ -39,6 +39,7 @@ typedef struct HeadPin {
 } HeadPin;
 
 typedef struct HeadMetrics HeadMetrics;
+typedef struct HeadAppender HeadAppender;
 
 typedef struct Head {
     int64_t range_ms;
@@ -61,6 +62,8 @@ typedef struct Head {
 
     pthread_mutex_t pin_lock;
     HeadPin *pins;
+    HeadAppender *kept; /* ended ones, for the next */
+    unsigned n_kept;
     atomic_uint_fast64_t round;
     VEC(struct HeadGrave {
         uint32_t slot;
@@ -146,6 +149,7 @@ static inline HeadSeries *head_series_any(Head *h, uint64_t slot) {
 
 void head_pin(Head *h, HeadPin *p, bool appender);
 void head_unpin(Head *h, HeadPin *p);
+void head_drop_appenders(Head *h);
 /* By labels, made if it is not there; *ret_new tells. */
 HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new);
 /* Puts labels into a given slot (replay). NULL when the slot is taken by others. */

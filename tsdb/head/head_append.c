@@ -143,7 +143,7 @@ void head_cursor_end(Head *h, HeadCursor *c) {
 
 /* ---- the appender */
 
-typedef struct HeadAppender {
+struct HeadAppender {
     Appender base;
     Head *head;
     HeadPin pin;
@@ -153,7 +153,13 @@ typedef struct HeadAppender {
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
     uint64_t out_of_order, out_of_bound;
     Buf bytes, scratch;
-} HeadAppender;
+    HeadAppender *next; /* among those kept */
+};
+
+/* Ended appenders are kept with their buffers, as many as work at a time on a common machine; one
+ * that has grown beyond a usual scrape is not. */
+#define KEPT_MAX 8
+#define KEPT_BYTES_MAX (1u << 20)
 
 /* Prometheus' bound: half a range behind the newest sample, and never into the blocks. Fixed when
  * the transaction begins; in an empty head its first sample counts as the newest. */
@@ -341,6 +347,11 @@ static int write_journal(HeadAppender *a) {
     return 0;
 }
 
+/* Where the next sample will be written. Without the lock: a wrong guess costs nothing. */
+__attribute__((no_sanitize("thread"))) static void prefetch_end(const HeadSeries *s) {
+    __builtin_prefetch((const void *)((uintptr_t)s->data + s->open.bits / 8), 1);
+}
+
 /* Series of a transaction lie all over memory: ask for them some steps ahead. */
 static void apply(HeadAppender *a) {
     Head *h = a->head;
@@ -355,6 +366,9 @@ static void apply(HeadAppender *a) {
             const HeadSeries *ahead = head_series_any(h, v[i + 4].slot);
             __builtin_prefetch((const char *)ahead + 64, 1);
         }
+        if (i + 2 < n) {
+            prefetch_end(head_series_any(h, v[i + 2].slot));
+        }
         HeadSeries *s = head_series_any(h, v[i].slot);
         spin_lock(&s->lock);
         (void)head_sample_add(h, s, &c, v[i].t, v[i].v); /* the cursor counts */
@@ -363,7 +377,63 @@ static void apply(HeadAppender *a) {
     head_cursor_end(h, &c);
 }
 
-static void appender_free(HeadAppender *a) {
+static void appender_delete(HeadAppender *a) {
+    vec_free(&a->samples);
+    vec_free(&a->unlogged);
+    buf_deinit(&a->bytes);
+    buf_deinit(&a->scratch);
+    mem_free(a);
+}
+
+static void appender_keep(HeadAppender *a) {
+    Head *h = a->head;
+    size_t bytes = a->bytes.cap + a->scratch.cap + a->samples.cap * sizeof(*a->samples.v) +
+                   a->unlogged.cap * sizeof(*a->unlogged.v);
+    pthread_mutex_lock(&h->pin_lock);
+    bool keep = bytes <= KEPT_BYTES_MAX && h->n_kept < KEPT_MAX;
+    if (keep) {
+        a->next = h->kept;
+        h->kept = a;
+        h->n_kept++;
+    }
+    pthread_mutex_unlock(&h->pin_lock);
+    if (!keep) {
+        appender_delete(a);
+    }
+}
+
+/* An appender without samples; its buffers may have room. */
+static HeadAppender *appender_take(Head *h) {
+    pthread_mutex_lock(&h->pin_lock);
+    HeadAppender *a = h->kept;
+    if (a) {
+        h->kept = a->next;
+        h->n_kept--;
+    }
+    pthread_mutex_unlock(&h->pin_lock);
+    if (!a) {
+        return NEW(HeadAppender);
+    }
+    HeadAppender fresh = {.bytes = a->bytes, .scratch = a->scratch};
+    fresh.samples.v = a->samples.v;
+    fresh.samples.cap = a->samples.cap;
+    fresh.unlogged.v = a->unlogged.v;
+    fresh.unlogged.cap = a->unlogged.cap;
+    buf_reset(&fresh.bytes);
+    buf_reset(&fresh.scratch);
+    *a = fresh;
+    return a;
+}
+
+void head_drop_appenders(Head *h) {
+    while (h->kept) {
+        HeadAppender *next = h->kept->next;
+        appender_delete(h->kept);
+        h->kept = next;
+    }
+}
+
+static void appender_over(HeadAppender *a) {
     Head *h = a->head;
     if (a->out_of_order) {
         metric_add(h->metrics->out_of_order, (double)a->out_of_order);
@@ -373,11 +443,7 @@ static void appender_free(HeadAppender *a) {
     }
     metric_add(h->metrics->active_appenders, -1);
     head_unpin(h, &a->pin);
-    vec_free(&a->samples);
-    vec_free(&a->unlogged);
-    buf_deinit(&a->bytes);
-    buf_deinit(&a->scratch);
-    mem_free(a);
+    appender_keep(a);
 }
 
 static int appender_end(Appender *base) {
@@ -394,11 +460,11 @@ static int appender_end(Appender *base) {
         }
         pthread_rwlock_unlock(&a->head->commit_lock);
     }
-    appender_free(a);
+    appender_over(a);
     return r;
 }
 
-static void appender_drop(Appender *base) { appender_free((HeadAppender *)base); }
+static void appender_drop(Appender *base) { appender_over((HeadAppender *)base); }
 
 static const AppenderOps head_appender_ops = {
     .append = appender_add,
@@ -407,7 +473,7 @@ static const AppenderOps head_appender_ops = {
 };
 
 int head_appender(Head *h, Appender **ret) {
-    HeadAppender *a = NEW(HeadAppender);
+    HeadAppender *a = appender_take(h);
     a->base.ops = &head_appender_ops;
     a->head = h;
     head_pin(h, &a->pin, true);
