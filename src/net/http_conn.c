@@ -120,7 +120,7 @@ void conn_send(HttpConn *c, Exchange *e, Buf *bytes) {
     w->bytes = *bytes;
     *bytes = BUF_INIT(0);
     c->writes++;
-    uv_buf_t b = uv_buf_init(w->bytes.p, (unsigned)w->bytes.n);
+    uv_buf_t b = {.base = w->bytes.p, .len = w->bytes.n}; /* uv_buf_init() cuts at 4 GiB */
     if (c->closing || uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0) {
         /* Reported from the loop like any other end, never from within this call. */
         loop_post(c->server->loop, on_write_refused, w);

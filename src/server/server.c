@@ -56,6 +56,7 @@ struct Server {
     VEC(ReloadWaiter) waiters;      /* of the reload under way */
     VEC(ReloadWaiter) next_waiters; /* asked for meanwhile: another one follows */
     LoopTimer maintain_timer, watch_timer;
+    Config *watch_config;            /* that the job reads the names of files from: a reload may come between */
     uint64_t watch_sum, watch_known; /* checksums of the files: just read, and the one before */
     Metric *reload_gauge, *reload_time_gauge, *ready_gauge;
     Buf retention_text;
@@ -267,7 +268,7 @@ static void on_hangup(void *arg) { reload(arg, ignore_result, NULL); }
 
 static void sum_files(void *arg) {
     Server *s = arg;
-    s->watch_sum = loaded_checksum(&s->loaded);
+    s->watch_sum = loaded_checksum(s->watch_config);
 }
 
 static void files_summed(void *arg);
@@ -275,12 +276,15 @@ static void files_summed(void *arg);
 static void watch_files(void *arg) {
     Server *s = arg;
     if (!s->stopping) {
+        s->watch_config = config_ref(s->loaded.config);
         work_submit(s->background, sum_files, files_summed, s);
     }
 }
 
 static void files_summed(void *arg) {
     Server *s = arg;
+    config_unref(s->watch_config);
+    s->watch_config = NULL;
     if (s->stopping) {
         return;
     }
@@ -342,6 +346,9 @@ static void stop(void *arg) {
     metric_set(s->ready_gauge, 0);
     loop_timer_stop(&s->maintain_timer);
     loop_timer_stop(&s->watch_timer);
+    if (s->api.tsdb) { /* else it is still being opened, or never was */
+        tsdb_stop_maintenance(s->tsdb);
+    }
     if (s->rules) {
         rule_manager_stop(s->rules);
     }
