@@ -43,8 +43,8 @@ static int newest_sample(SampleIter *it, int64_t maxt, Newest *ret, bool *ret_an
     return r;
 }
 
-static int collect(FederateJob *job, Querier *q, const struct MatcherSet *m, int64_t mint, int64_t maxt,
-                   Warnings *w) {
+static int collect(FederateJob *job, Querier *q, const struct MatcherSet *m, int64_t mint,
+                   int64_t maxt, Warnings *w) {
     SelectHints hints = {.mint = mint, .maxt = maxt, .sorted = true, .cancel = &job->x->gone};
     SeriesSet *set;
     if (m->n == 0) {
@@ -119,8 +119,8 @@ static void add_pair(const FederateJob *job, Buf *b, const Label *l, bool *first
     buf_add_char(b, '"');
 }
 
-/* The series' own labels, then what the external labels add; without an instance there is an empty one, which lets a
- * scraper with honor_labels drop its own. */
+/* The series' own labels, then what the external labels add; without an instance there is an empty
+ * one, which lets a scraper with honor_labels drop its own. */
 static void add_sample(const FederateJob *job, Buf *b, const Newest *n, Str name) {
     bool first = true, quoted = !metric_name_valid_legacy(name);
     if (quoted) {
@@ -199,8 +199,8 @@ static void run_job(void *arg) {
                                   "Total number of errors that occurred while sending federation "
                                   "responses.",
                                   NULL));
-        http_respond_text(mine.x, 500, "%s", mine.arena.failed ? "federation answer too large"
-                                                               : strerror(-r));
+        http_respond_text(mine.x, 500, "%s",
+                          mine.arena.failed ? "federation answer too large" : strerror(-r));
     } else {
         answer(&mine);
     }

@@ -1,4 +1,5 @@
-/* /query, /query_range and what belongs to them: evaluation on a query worker, the result streamed as JSON. */
+/* /query, /query_range and what belongs to them: evaluation on a query worker, the result streamed
+ * as JSON. */
 #include "api/handlers.h"
 #include "api/params.h"
 #include "api/reply.h"
@@ -164,7 +165,8 @@ static void run_query(void *arg) {
         return;
     }
     size_t n = q->n_series;
-    bool cut = job->limit && (q->type == PROMQL_VECTOR || q->type == PROMQL_MATRIX) && n > job->limit;
+    bool cut =
+        job->limit && (q->type == PROMQL_VECTOR || q->type == PROMQL_MATRIX) && n > job->limit;
     if (cut) {
         n = (size_t)job->limit;
     }
@@ -243,8 +245,8 @@ void api_query_range(HttpExchange *x, void *arg) {
 }
 
 /*
- * No exemplars are kept, as in Prometheus without its exemplar-storage feature: the query is checked, the list empty.
- * A query that selects nothing gets 204.
+ * No exemplars are kept, as in Prometheus without its exemplar-storage feature: the query is
+ * checked, the list empty. A query that selects nothing gets 204.
  */
 void api_query_exemplars(HttpExchange *x, void *arg) {
     Api *api = arg;

@@ -99,7 +99,8 @@ static bool listed(const HttpExchange *x, const char *name, Str s) {
 }
 
 static bool rule_wanted(const RuleFilter *f, const RuleInfo *rule) {
-    if (!(rule->alerting ? f->alerting : f->recording) || !listed(f->x, "rule_name[]", rule->name)) {
+    if (!(rule->alerting ? f->alerting : f->recording) ||
+        !listed(f->x, "rule_name[]", rule->name)) {
         return false;
     }
     for (size_t i = 0; i < f->sets.n; i++) {
@@ -253,9 +254,10 @@ void api_rules(HttpExchange *x, void *arg) {
         return;
     }
     if (f.token.n && !f.group_limit) {
-        reply_error(x, API_BAD_DATA,
-                    "invalid parameter \"group_limit\": group_limit needs to be present in order to "
-                    "paginate over the groups");
+        reply_error(
+            x, API_BAD_DATA,
+            "invalid parameter \"group_limit\": group_limit needs to be present in order to "
+            "paginate over the groups");
         return;
     }
     f.alerts = !exclude_alerts;

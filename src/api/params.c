@@ -14,7 +14,8 @@
 static const Str TIME_MIN_TEXT = {"-292273086-05-16T16:47:06Z", 26};
 static const Str TIME_MAX_TEXT = {"292277025-08-18T07:12:54.999999999Z", 35};
 
-/* The fraction is rounded by itself: 1795250440.0005 has less than half a millisecond as a double. */
+/* The fraction is rounded by itself: 1795250440.0005 has less than half a millisecond as a double.
+ */
 static int64_t seconds_to_ms(double s) {
     double whole, fraction = round(modf(s, &whole) * 1000);
     if (whole <= (double)(TIME_MIN_MS / 1000)) {
@@ -100,7 +101,8 @@ static bool param_int(HttpExchange *x, const char *name, int64_t *ret) {
         return true;
     }
     reply_error(x, API_BAD_DATA,
-                "invalid parameter \"%s\": cannot parse \"%.*s\" to a whole number", name, SA(text));
+                "invalid parameter \"%s\": cannot parse \"%.*s\" to a whole number", name,
+                SA(text));
     return false;
 }
 
@@ -141,8 +143,8 @@ bool param_bool(HttpExchange *x, const char *name, bool *ret) {
     if (*ret || is_one_of(s, no, ARRAY_LEN(no))) {
         return true;
     }
-    reply_error(x, API_BAD_DATA,
-                "invalid parameter \"%s\": expected true or false, got \"%.*s\"", name, SA(s));
+    reply_error(x, API_BAD_DATA, "invalid parameter \"%s\": expected true or false, got \"%.*s\"",
+                name, SA(s));
     return false;
 }
 
