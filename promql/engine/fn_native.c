@@ -37,6 +37,15 @@ static int pair_scaled(const BinaryCells *b, const FloatHistogram *h, double by,
     return pair_result(b, &n, ret);
 }
 
+static int pair_trimmed(const BinaryCells *b, const FloatHistogram *h, double at, bool upper,
+                        BinaryValue *ret) {
+    Native n;
+    if (native_of(b->scope, h, &n) < 0)
+        return -EINVAL;
+    native_trim(&n, at, upper);
+    return pair_result(b, &n, ret);
+}
+
 static int pair_added(const BinaryCells *b, const BinaryValue *l, const BinaryValue *r,
                       bool subtract, BinaryValue *ret) {
     Native x, y;
@@ -79,9 +88,7 @@ int native_pair(const BinaryCells *b, const BinaryValue *l, const BinaryValue *r
     if (lh && !rh && op == OP_DIV)
         return pair_scaled(b, l->h, r->v, true, ret);
     if (lh && !rh && (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER))
-        return eval_fail(b->ev, PROMQL_EXECUTION,
-                         "native histograms are not evaluated yet in operator %s",
-                         binary_op_text(op));
+        return pair_trimmed(b, l->h, r->v, op == OP_TRIM_UPPER, ret);
     const char *text = binary_op_text(op);
     annotate(b->ev, ANNOTATION_INFO, b->node,
              "incompatible sample types encountered for binary operator \"%s\": %s %s %s", text,

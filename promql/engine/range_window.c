@@ -190,6 +190,7 @@ static int each_series(RangeRun *run, const Node *selector) {
     int r = selection_of(run->ev, selector, &sel);
     const RangeInput *in = &run->in;
     bool wide = in->anchored || in->smoothed;
+    run->buf.detect_resets = selector->vector.detect_resets;
     int64_t after = in->ref - in->range_ms - (wide ? in->lookback_ms : 0);
     int64_t upto = range_ref(in, in->grid.n - 1) + (in->smoothed ? in->lookback_ms : 0);
     SampleIter *it = NULL;

@@ -1,5 +1,7 @@
 #include "promql/engine/samples.h"
 
+#include "promql/engine/native.h"
+
 void samples_init(SampleBuf *b, Eval *ev, Scope *scope) {
     *b = (SampleBuf){.ev = ev, .scope = scope};
 }
@@ -65,6 +67,8 @@ static int add_histograms(SampleBuf *b, const SampleRun *r, size_t from, size_t 
         FloatHistogram *h =
             fh ? scope_histogram(b->scope, r->fh[i]) : scope_histogram_float(b->scope, r->h[i]);
         if (!h)
+            return -EINVAL;
+        if (b->detect_resets && b->h.n && native_find_reset(b->scope, b->h.v[b->h.n - 1], h) < 0)
             return -EINVAL;
         vec_push(&b->ht, r->t[i]);
         vec_push(&b->h, h);

@@ -14,6 +14,7 @@ typedef struct SampleBuf {
     VEC(double) v;
     VEC(int64_t) ht;
     VEC(const FloatHistogram *) h;
+    bool detect_resets; /* fill in the hints the storage left unknown */
     uint64_t bytes_held;
 } SampleBuf;
 

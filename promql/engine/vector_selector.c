@@ -5,6 +5,7 @@
  */
 #include "promql/engine/eval.h"
 
+#include "promql/engine/native.h"
 #include "promql/engine/range_window.h"
 
 /* The range of evaluation times of a part of the tree, and what stands around it. */
@@ -253,6 +254,8 @@ typedef struct InstantWalk {
     int64_t last_t;
     double last_v;
     const FloatHistogram *last_h;
+    const FloatHistogram *before; /* the last of the runs before, when resets are looked for */
+    bool detect_resets;
     int64_t *times; /* of the samples taken, or NULL */
 } InstantWalk;
 
@@ -294,6 +297,39 @@ static void walk_floats(InstantWalk *w, const SampleRun *run, Column *c) {
     }
 }
 
+static bool run_is_stale(const SampleRun *run, uint32_t j) {
+    return is_stale_nan(run->kind == SAMPLE_FLOAT_HISTOGRAM ? run->fh[j]->sum : run->h[j]->sum);
+}
+
+static FloatHistogram *run_histogram(Scope *s, const SampleRun *run, uint32_t j) {
+    return run->kind == SAMPLE_FLOAT_HISTOGRAM ? scope_histogram(s, run->fh[j])
+                                               : scope_histogram_float(s, run->h[j]);
+}
+
+/* The last histogram before number j of the run, which is no stale marker. */
+static int before_histogram(InstantWalk *w, const SampleRun *run, uint32_t j, Scope *s,
+                            const FloatHistogram **ret) {
+    *ret = w->before;
+    while (j > 0 && run_is_stale(run, j - 1))
+        j--;
+    if (j > 0)
+        *ret = run_histogram(s, run, j - 1);
+    return j > 0 && !*ret ? -EINVAL : 0;
+}
+
+static int take_histogram(InstantWalk *w, const SampleRun *run, uint32_t j, Scope *s) {
+    const FloatHistogram *before;
+    FloatHistogram *h = run_histogram(s, run, j);
+    if (!h)
+        return -EINVAL;
+    if (w->detect_resets && h->reset_hint == RESET_UNKNOWN &&
+        (before_histogram(w, run, j, s, &before) < 0 ||
+         (before && native_find_reset(s, before, h) < 0)))
+        return -EINVAL;
+    w->last_h = h;
+    return 0;
+}
+
 static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scope *s) {
     if (column_need_histograms(s, c) < 0)
         return -EINVAL;
@@ -302,19 +338,14 @@ static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scop
             emit(w, c);
         if (w->i == w->n)
             return 0;
-        bool fh = run->kind == SAMPLE_FLOAT_HISTOGRAM;
-        double sum = fh ? run->fh[j]->sum : run->h[j]->sum;
         bool wanted = j + 1 == run->n || run->t[j + 1] > w->ref;
         w->last_t = run->t[j];
         w->last_h = NULL;
         w->last_v = stale_nan();
-        if (!wanted || is_stale_nan(sum))
-            continue;
-        w->last_h = fh ? scope_histogram(s, run->fh[j]) : scope_histogram_float(s, run->h[j]);
-        if (!w->last_h)
+        if (wanted && !run_is_stale(run, j) && take_histogram(w, run, j, s) < 0)
             return -EINVAL;
     }
-    return 0;
+    return w->detect_resets ? before_histogram(w, run, run->n, s, &w->before) : 0;
 }
 
 static int instant_column(InstantWalk *w, SampleIter *it, Column *c, Scope *s) {
@@ -390,6 +421,7 @@ int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Si
                          .lookback = ev->lookback_ms,
                          .n = fixed ? 1 : g->n,
                          .last_t = INT64_MIN,
+                         .detect_resets = n->vector.detect_resets,
                          .times = times};
         it = series_set_iter(sel->set, &sel->series[k], it);
         r = instant_column(&w, it, c, &per_series);
