@@ -671,8 +671,8 @@ static void rank_at_edge(NativeRank *r, const NativeBucket *b, double below) {
 static void rank_inside(NativeRank *r, const NativeBucket *b, double below, bool linear) {
     if (r->set || !(b->lower < r->at && b->upper > r->at))
         return;
-    r->rank =
-        linear && isinf(b->lower) ? b->count : below + b->count * native_share_below(b, r->at, linear);
+    r->rank = linear && isinf(b->lower) ? b->count
+                                        : below + b->count * native_share_below(b, r->at, linear);
     r->set = true;
 }
 

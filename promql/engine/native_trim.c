@@ -1,9 +1,9 @@
 /*
  * The operators </ and >/: a histogram without the observations above or below a value. The bucket
- * the value lies in is divided by interpolation; count and sum are estimated anew from what is left,
- * the sum by the middle of each bucket. In a bucket without an end nothing is known of where its
- * observations lie: one that begins at -Inf and ends above zero counts as beginning at zero, else it
- * goes or stays as a whole.
+ * the value lies in is divided by interpolation; count and sum are estimated anew from what is
+ * left, the sum by the middle of each bucket. In a bucket without an end nothing is known of where
+ * its observations lie: one that begins at -Inf and ends above zero counts as beginning at zero,
+ * else it goes or stays as a whole.
  */
 #include "promql/engine/native.h"
 

@@ -213,8 +213,8 @@ static int plan_aggregate(Planner *p, Node *n, Constancy *ret) {
 }
 
 /*
- * Where only counts and sums are asked for, Prometheus reads histograms without buckets, and so that
- * resets stay known looks for them as it reads. The hints it finds are seen in warnings about
+ * Where only counts and sums are asked for, Prometheus reads histograms without buckets, and so
+ * that resets stay known looks for them as it reads. The hints it finds are seen in warnings about
  * conflicting ones.
  */
 static void look_around(Planner *p, const Node *n) {
