@@ -41,8 +41,8 @@ static int newest_sample(SampleIter *it, int64_t maxt, Newest *ret, bool *ret_an
     return r;
 }
 
-static int collect(FederateJob *job, Querier *q, const struct MatcherSet *m, int64_t mint, int64_t maxt,
-                   Warnings *w) {
+static int collect(FederateJob *job, Querier *q, const struct MatcherSet *m, int64_t mint,
+                   int64_t maxt, Warnings *w) {
     SelectHints hints = {.mint = mint, .maxt = maxt, .sorted = true, .cancel = &job->x->gone};
     SeriesSet *set;
     int r = querier_select(q, m->v, m->n, &hints, w, &set);
@@ -193,8 +193,8 @@ static void run_job(void *arg) {
                                   "Total number of errors that occurred while sending federation "
                                   "responses.",
                                   NULL));
-        http_respond_text(mine.x, 500, "%s", mine.arena.failed ? "federation answer too large"
-                                                               : strerror(-r));
+        http_respond_text(mine.x, 500, "%s",
+                          mine.arena.failed ? "federation answer too large" : strerror(-r));
     } else {
         answer(&mine);
     }

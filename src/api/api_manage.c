@@ -16,7 +16,8 @@ void api_healthy(HttpExchange *x, void *arg) {
 
 /* While the database is not open api_before() has answered. */
 void api_ready(HttpExchange *x, void *arg) {
-    http_respond(x, &(HttpAnswer){.status = 200, .content_type = PLAIN}, STR("Narthex is Ready.\n"));
+    http_respond(x, &(HttpAnswer){.status = 200, .content_type = PLAIN},
+                 STR("Narthex is Ready.\n"));
 }
 
 static bool lifecycle_on(const Api *api, HttpExchange *x) {

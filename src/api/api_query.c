@@ -1,4 +1,5 @@
-/* /query, /query_range and what belongs to them: evaluation on a query worker, the result streamed as JSON. */
+/* /query, /query_range and what belongs to them: evaluation on a query worker, the result streamed
+ * as JSON. */
 #include "api/handlers.h"
 #include "api/params.h"
 #include "api/reply.h"
@@ -100,7 +101,9 @@ static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, siz
                                         [PROMQL_STRING] = "string"};
     buf_addf(&r->b, "{\"resultType\":\"%s\",\"result\":", types[q->type]);
     switch (q->type) {
-    case PROMQL_SCALAR: add_point(&r->b, q->series[0].float_t[0], q->series[0].floats[0], true); break;
+    case PROMQL_SCALAR:
+        add_point(&r->b, q->series[0].float_t[0], q->series[0].floats[0], true);
+        break;
     case PROMQL_STRING:
         buf_add_char(&r->b, '[');
         time_format_seconds(&r->b, q->time_ms);
@@ -156,7 +159,8 @@ static void run_query(void *arg) {
         return;
     }
     size_t n = q->n_series;
-    bool cut = job->limit && (q->type == PROMQL_VECTOR || q->type == PROMQL_MATRIX) && n > job->limit;
+    bool cut =
+        job->limit && (q->type == PROMQL_VECTOR || q->type == PROMQL_MATRIX) && n > job->limit;
     if (cut) {
         n = (size_t)job->limit;
     }
@@ -233,7 +237,8 @@ void api_query_range(HttpExchange *x, void *arg) {
     }
 }
 
-/* No exemplars are kept, as in Prometheus without its exemplar-storage feature: the query is checked, the list empty. */
+/* No exemplars are kept, as in Prometheus without its exemplar-storage feature: the query is
+ * checked, the list empty. */
 void api_query_exemplars(HttpExchange *x, void *arg) {
     Api *api = arg;
     int64_t start, end;

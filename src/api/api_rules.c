@@ -99,7 +99,8 @@ static bool listed(const HttpExchange *x, const char *name, Str s) {
 }
 
 static bool rule_wanted(const RuleFilter *f, const RuleInfo *rule) {
-    if (!(rule->alerting ? f->alerting : f->recording) || !listed(f->x, "rule_name[]", rule->name)) {
+    if (!(rule->alerting ? f->alerting : f->recording) ||
+        !listed(f->x, "rule_name[]", rule->name)) {
         return false;
     }
     for (size_t i = 0; i < f->sets.n; i++) {
@@ -234,8 +235,8 @@ static bool param_bool(HttpExchange *x, const char *name, bool *ret) {
     if (s.n == 0 || *ret || str_eqc(s, "false") || str_eqc(s, "0")) {
         return true;
     }
-    reply_error(x, API_BAD_DATA, "invalid parameter \"%s\": expected true or false, got \"%.*s\"", name,
-                SA(s));
+    reply_error(x, API_BAD_DATA, "invalid parameter \"%s\": expected true or false, got \"%.*s\"",
+                name, SA(s));
     return false;
 }
 
@@ -256,9 +257,10 @@ void api_rules(HttpExchange *x, void *arg) {
         return;
     }
     if (f.token.n && !f.group_limit) {
-        reply_error(x, API_BAD_DATA,
-                    "invalid parameter \"group_limit\": group_limit needs to be present in order to "
-                    "paginate over the groups");
+        reply_error(
+            x, API_BAD_DATA,
+            "invalid parameter \"group_limit\": group_limit needs to be present in order to "
+            "paginate over the groups");
         return;
     }
     f.alerts = !exclude_alerts;

@@ -1,4 +1,5 @@
-/* /targets, /targets/metadata, /metadata, /scrape_pools: what scraping knows; on the loop thread, from memory. */
+/* /targets, /targets/metadata, /metadata, /scrape_pools: what scraping knows; on the loop thread,
+ * from memory. */
 #include <unistd.h>
 
 #include "api/handlers.h"
@@ -200,7 +201,9 @@ static void reply_targets_metadata(HttpExchange *x, Api *api, const MatcherSets 
     Reply r;
     reply_begin(&r, x);
     JsonWriter w = JSON_WRITER(&r.b);
-    MetadataWalk walk = {.walk = {.r = &r, .w = &w}, .sets = sets, .limit = limit,
+    MetadataWalk walk = {.walk = {.r = &r, .w = &w},
+                         .sets = sets,
+                         .limit = limit,
                          .metric = http_param(x, "metric")};
     json_begin_array(&w);
     scrape_manager_each_active(api->scrape, STR_NULL, add_target_metadata, &walk);

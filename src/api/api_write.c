@@ -1,4 +1,5 @@
-/* /write: the remote write receiver; decoding, appending and the journal's write on an ingest worker. */
+/* /write: the remote write receiver; decoding, appending and the journal's write on an ingest
+ * worker. */
 #include "api/handlers.h"
 #include "api/reply.h"
 #include "base/log.h"
@@ -29,7 +30,8 @@ static void run_write(void *arg) {
     http_respond_text(job->x, result.status, "%s", result.text);
 }
 
-/* "application/x-protobuf; proto=prometheus.WriteRequest"; nothing at all is taken for that too, as Prometheus does. */
+/* "application/x-protobuf; proto=prometheus.WriteRequest"; nothing at all is taken for that too, as
+ * Prometheus does. */
 static bool type_accepted(Str type) {
     Str rest = type, part;
     if (!type.n) {

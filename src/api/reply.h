@@ -1,6 +1,7 @@
 /*
- * The envelope of /api/v1: {"status":"success","data":...,"warnings":[..],"infos":[..]}. A Reply collects the body and
- * streams it once it is larger than a buffer, so that a big answer never lies in memory as text. One thread at a time.
+ * The envelope of /api/v1: {"status":"success","data":...,"warnings":[..],"infos":[..]}. A Reply
+ * collects the body and streams it once it is larger than a buffer, so that a big answer never lies
+ * in memory as text. One thread at a time.
  */
 #pragma once
 
@@ -8,13 +9,13 @@
 #include "storage/storage.h"
 
 typedef enum ApiErrorType {
-    API_BAD_DATA,     /* 400 */
-    API_EXECUTION,    /* 422 */
-    API_CANCELED,     /* 499 */
-    API_TIMEOUT,      /* 503 */
-    API_INTERNAL,     /* 500 */
-    API_NOT_FOUND,    /* 404 */
-    API_UNAVAILABLE,  /* 500, as Prometheus */
+    API_BAD_DATA,    /* 400 */
+    API_EXECUTION,   /* 422 */
+    API_CANCELED,    /* 499 */
+    API_TIMEOUT,     /* 503 */
+    API_INTERNAL,    /* 500 */
+    API_NOT_FOUND,   /* 404 */
+    API_UNAVAILABLE, /* 500, as Prometheus */
 } ApiErrorType;
 
 typedef struct Reply {

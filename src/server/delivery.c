@@ -99,10 +99,11 @@ static void apply_client(Delivery *d) {
         }
         sets[i] = (AlertClientSet){s->config, urls, s->active.n};
     }
-    alert_client_apply(d->client, &(AlertClientConfig){.sets = sets,
-                                                       .n_sets = d->sections.n,
-                                                       .relabel = root->alerting.relabel,
-                                                       .external_labels = root->global.external_labels});
+    alert_client_apply(d->client,
+                       &(AlertClientConfig){.sets = sets,
+                                            .n_sets = d->sections.n,
+                                            .relabel = root->alerting.relabel,
+                                            .external_labels = root->global.external_labels});
     mem_free(sets);
 }
 
@@ -153,7 +154,8 @@ int delivery_start(Delivery *d, Str data_dir, AmConfig **config, Problem *proble
         return 0;
     }
     CLEANUP(mem_freep) char *path = mem_printf("%.*s/state.mdb", SA(data_dir));
-    int r = lmdb_open(&(LmdbOptions){.path = path, .mode = LMDB_DURABLE, .size_max = STATE_BYTES_MAX}, &d->state);
+    int r = lmdb_open(
+        &(LmdbOptions){.path = path, .mode = LMDB_DURABLE, .size_max = STATE_BYTES_MAX}, &d->state);
     if (r < 0) {
         return problem_set(problem, 0, 0, "%s: %s", path, strerror(-r));
     }

@@ -1,6 +1,7 @@
 /*
- * Alerts on their way out of the process: to the Alertmanagers of `alerting:` (found by discovery, relabelled), and to
- * the dispatcher of alertmanager.yml in this process; to both when both are configured. Loop thread only.
+ * Alerts on their way out of the process: to the Alertmanagers of `alerting:` (found by discovery,
+ * relabelled), and to the dispatcher of alertmanager.yml in this process; to both when both are
+ * configured. Loop thread only.
  */
 #pragma once
 
@@ -18,10 +19,11 @@ typedef struct DeliveryOptions {
 } DeliveryOptions;
 
 Delivery *delivery_new(const DeliveryOptions *o);
-/* With an alertmanager.yml: opens the state that survives restarts, in the database's folder, and the dispatcher, which
- * takes *config (and sets it NULL). */
+/* With an alertmanager.yml: opens the state that survives restarts, in the database's folder, and
+ * the dispatcher, which takes *config (and sets it NULL). */
 int delivery_start(Delivery *d, Str data_dir, AmConfig **config, Problem *problem);
-/* A new configuration; takes *dispatch when there is one (and sets it NULL). On failure nothing has changed. */
+/* A new configuration; takes *dispatch when there is one (and sets it NULL). On failure nothing has
+ * changed. */
 int delivery_apply(Delivery *d, Config *config, AmConfig **dispatch, Problem *problem);
 /* Where rules send; any thread may call it. */
 AlertSink delivery_sink(Delivery *d);

@@ -15,7 +15,8 @@ static int read_rules(const PromqlEngine *engine, Loaded *l, Problem *problem) {
     }
     l->rules = NEW_ARRAY(RuleFile *, files.n);
     for (size_t i = 0; i < files.n; i++) {
-        if ((r = rule_file_load(arena_cstr(&arena, files.v[i]), engine, &l->rules[i], problem)) < 0) {
+        if ((r = rule_file_load(arena_cstr(&arena, files.v[i]), engine, &l->rules[i], problem)) <
+            0) {
             return r;
         }
         l->n_rules++;

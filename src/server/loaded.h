@@ -1,6 +1,7 @@
 /*
- * All files of a configuration, read and checked together before any of it is applied: prometheus.yml with its scrape
- * files, the rule files it names, and alertmanager.yml if one was given. Immutable; one owner.
+ * All files of a configuration, read and checked together before any of it is applied:
+ * prometheus.yml with its scrape files, the rule files it names, and alertmanager.yml if one was
+ * given. Immutable; one owner.
  */
 #pragma once
 

@@ -32,11 +32,13 @@ static void log_flags(void) {
     const Flag *all = flags_all(&n);
     for (size_t i = 0; i < n; i++) {
         if (all[i].given && (all[i].notes & FLAG_NOOP)) {
-            log_warn(NULL, "Flag has no effect", L_CSTR("flag", all[i].name), L_CSTR("reason", all[i].help));
+            log_warn(NULL, "Flag has no effect", L_CSTR("flag", all[i].name),
+                     L_CSTR("reason", all[i].help));
         }
     }
     if (flag_bool("agent")) {
-        log_warn(NULL, "This version has no agent mode: it runs as a server and stores samples itself");
+        log_warn(NULL,
+                 "This version has no agent mode: it runs as a server and stores samples itself");
     }
 }
 
@@ -67,7 +69,8 @@ int main(int argc, char **argv) {
     features_log();
     Server *server;
     if (server_new(&server, &p) < 0) {
-        log_error(NULL, "Error loading config", L_CSTR("err", problem_format(&p, text, sizeof(text))));
+        log_error(NULL, "Error loading config",
+                  L_CSTR("err", problem_format(&p, text, sizeof(text))));
         return p.line == -1 ? EXIT_FAILED : EXIT_USAGE;
     }
     int code = server_run(server);

@@ -1,7 +1,8 @@
 /*
- * Start: listen (answers 503) -> open the database on a background worker -> scraping, rules, delivery -> ready.
- * Reload: read and check all files on a background worker -> apply to each part on the loop thread.
- * Stop: no new scrapes and evaluations -> deliver what is queued -> end requests -> workers -> database.
+ * Start: listen (answers 503) -> open the database on a background worker -> scraping, rules,
+ * delivery -> ready. Reload: read and check all files on a background worker -> apply to each part
+ * on the loop thread. Stop: no new scrapes and evaluations -> deliver what is queued -> end
+ * requests -> workers -> database.
  */
 #include "server/server.h"
 
@@ -52,8 +53,8 @@ struct Server {
     Str route_prefix;
     int64_t start_ms, last_config_ms;
     bool reload_ok, reloading, opening, maintaining, stopping;
-    VEC(ReloadWaiter) waiters;       /* of the reload under way */
-    VEC(ReloadWaiter) next_waiters;  /* asked for meanwhile: another one follows */
+    VEC(ReloadWaiter) waiters;      /* of the reload under way */
+    VEC(ReloadWaiter) next_waiters; /* asked for meanwhile: another one follows */
     LoopTimer maintain_timer, watch_timer;
     uint64_t watch_sum, watch_known; /* checksums of the files: just read, and the one before */
     Metric *reload_gauge, *reload_time_gauge, *ready_gauge;
@@ -66,9 +67,11 @@ struct Server {
     Problem reload_problem;
 };
 
-/* ---- addresses -------------------------------------------------------------------------------------------- */
+/* ---- addresses
+ * -------------------------------------------------------------------------------------------- */
 
-/* --web.external-url, or http://<host>:<port>/ as Prometheus derives it. Without a trailing slash. */
+/* --web.external-url, or http://<host>:<port>/ as Prometheus derives it. Without a trailing slash.
+ */
 static char *derive_external_url(void) {
     Str given = flag_str("web.external-url");
     char host[HOST_NAME_MAX + 1] = "localhost";
@@ -98,12 +101,14 @@ static Str derive_route_prefix(const char *external_url) {
     return given.n ? given : STR("/");
 }
 
-/* ---- retention --------------------------------------------------------------------------------------------- */
+/* ---- retention
+ * --------------------------------------------------------------------------------------------- */
 
 /* What the configuration says wins over the flags; 30 days when nobody says anything. */
 static void find_retention(const Server *s, int64_t *ret_ms, uint64_t *ret_bytes) {
     const ConfigRetention *c = &s->loaded.config->root.storage.tsdb.retention;
-    const Flag *time = flag("storage.tsdb.retention.time"), *size = flag("storage.tsdb.retention.size");
+    const Flag *time = flag("storage.tsdb.retention.time"),
+               *size = flag("storage.tsdb.retention.size");
     *ret_ms = c->time_set ? c->time_ms : time->number;
     *ret_bytes = c->size_set ? c->size_bytes : size->size;
     bool time_given = c->time_set || time->given, size_given = *ret_bytes > 0;
@@ -131,7 +136,8 @@ static void apply_retention(Server *s) {
     tsdb_set_retention(s->tsdb, ms, bytes);
 }
 
-/* ---- applying a configuration ------------------------------------------------------------------------------ */
+/* ---- applying a configuration
+ * ------------------------------------------------------------------------------ */
 
 /* What tells this server from its replicas: they scrape the same targets at other moments. */
 static uint64_t offset_seed(const Config *c) {
@@ -145,8 +151,7 @@ static void apply_scraping(Server *s) {
     scrape_manager_apply(s->scrape, c->scrape, c->n_scrape, s->loaded.config, offset_seed(c));
     DiscoverySet *sets = NEW_ARRAY(DiscoverySet, c->n_scrape);
     for (size_t i = 0; i < c->n_scrape; i++) {
-        sets[i] = (DiscoverySet){.name = c->scrape[i]->job_name,
-                                 .configs = &c->scrape[i]->sd};
+        sets[i] = (DiscoverySet){.name = c->scrape[i]->job_name, .configs = &c->scrape[i]->sd};
     }
     discovery_apply(s->discovery, sets, c->n_scrape);
     mem_free(sets);
@@ -163,7 +168,8 @@ static int apply_all(Server *s, Loaded *l, Problem *problem) {
     *l = (Loaded){0};
     const ConfigRoot *root = &s->loaded.config->root;
     for (size_t i = 0; i < s->loaded.config->n_unsupported; i++) {
-        log_warn("config", "Not in this version", L_STR("section", s->loaded.config->unsupported[i]));
+        log_warn("config", "Not in this version",
+                 L_STR("section", s->loaded.config->unsupported[i]));
     }
     apply_retention(s);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
@@ -190,7 +196,9 @@ static void note_reload(Server *s, bool ok) {
     }
 }
 
-/* ---- reload ------------------------------------------------------------------------------------------------ */
+/* ---- reload
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void read_files(void *arg) {
     Server *s = arg;
@@ -214,7 +222,8 @@ static void files_read(void *arg) {
     }
     loaded_release(&s->reloaded);
     if (ok) {
-        log_info(NULL, "Completed loading of configuration file", L_STR("filename", flag_str("config.file")));
+        log_info(NULL, "Completed loading of configuration file",
+                 L_STR("filename", flag_str("config.file")));
     } else {
         problem_format(&s->reload_problem, text, sizeof(text));
         log_error(NULL, "Error reloading config, the old one stays in force", L_CSTR("err", text));
@@ -253,7 +262,8 @@ static void reload(void *arg, void (*done)(void *, const ApiReloadResult *), voi
 
 static void on_hangup(void *arg) { reload(arg, ignore_result, NULL); }
 
-/* ---- watching the files (--config.auto-reload) -------------------------------------------------------------- */
+/* ---- watching the files (--config.auto-reload)
+ * -------------------------------------------------------------- */
 
 static void sum_files(void *arg) {
     Server *s = arg;
@@ -281,7 +291,8 @@ static void files_summed(void *arg) {
     loop_timer_after(&s->watch_timer, MAX(flag_int("config.auto-reload-interval"), SECOND_MS));
 }
 
-/* ---- maintenance of the database ---------------------------------------------------------------------------- */
+/* ---- maintenance of the database
+ * ---------------------------------------------------------------------------- */
 
 static void maintain(void *arg) {
     Server *s = arg;
@@ -307,7 +318,9 @@ static void start_maintenance(void *arg) {
     }
 }
 
-/* ---- stop --------------------------------------------------------------------------------------------------- */
+/* ---- stop
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void http_stopped(void *arg) {
     Server *s = arg;
@@ -350,7 +363,8 @@ static void quit(void *arg) {
     loop_post(s->loop, stop, s);
 }
 
-/* ---- what the API asks -------------------------------------------------------------------------------------- */
+/* ---- what the API asks
+ * -------------------------------------------------------------------------------------- */
 
 static void fill_runtime(void *arg, ApiRuntime *ret) {
     Server *s = arg;
@@ -411,7 +425,9 @@ static void setup_api(Server *s) {
                    .server = s};
 }
 
-/* ---- start -------------------------------------------------------------------------------------------------- */
+/* ---- start
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void open_database(void *arg) {
     Server *s = arg;
@@ -544,10 +560,11 @@ static int check_web_config(Problem *p) {
         return problem_set(p, 0, 0, "%.*s: %s", SA(path), strerror(-r));
     }
     if (str_trim(buf_str(&text)).n) {
-        return problem_set(p, 0, 0,
-                           "%.*s: this version serves neither TLS nor passwords; it does not start rather "
-                           "than listen without the protection this file asks for",
-                           SA(path));
+        return problem_set(
+            p, 0, 0,
+            "%.*s: this version serves neither TLS nor passwords; it does not start rather "
+            "than listen without the protection this file asks for",
+            SA(path));
     }
     return 0;
 }
@@ -568,15 +585,18 @@ static PromqlEngine *new_engine(void) {
 
 static void setup_metrics(Server *s) {
     process_metrics_start(s->start_ms);
-    s->reload_gauge = metric_gauge("prometheus_config_last_reload_successful",
-                                   "Whether the last configuration reload attempt was successful.", NULL);
+    s->reload_gauge =
+        metric_gauge("prometheus_config_last_reload_successful",
+                     "Whether the last configuration reload attempt was successful.", NULL);
     s->reload_time_gauge =
         metric_gauge("prometheus_config_last_reload_success_timestamp_seconds",
                      "Timestamp of the last successful configuration reload.", NULL);
-    s->ready_gauge = metric_gauge("prometheus_ready", "Whether the server has started completely.", NULL);
+    s->ready_gauge =
+        metric_gauge("prometheus_ready", "Whether the server has started completely.", NULL);
 }
 
-/* Threads: two ingest workers keep up with what two cores can parse; queries wait for one another beyond their number. */
+/* Threads: two ingest workers keep up with what two cores can parse; queries wait for one another
+ * beyond their number. */
 static int start_loop(Server *s) {
     unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
     int r = loop_new(&s->loop);
@@ -587,7 +607,8 @@ static int start_loop(Server *s) {
         r = work_pool_new(s->loop, "ingest", MIN(cores, 8u), &s->ingest);
     }
     if (r == 0) {
-        r = work_pool_new(s->loop, "query", (unsigned)MAX(flag_int("query.max-concurrency"), 1), &s->queries);
+        r = work_pool_new(s->loop, "query", (unsigned)MAX(flag_int("query.max-concurrency"), 1),
+                          &s->queries);
     }
     if (r == 0) {
         r = work_pool_new(s->loop, "background", 2, &s->background);

@@ -191,7 +191,8 @@ static void put_histogram(MemIter *m, uint32_t at, const MemSample *s, const Mem
         m->pointers[at] = &m->h[at];
     } else {
         m->fh[at] = *s->fh;
-        m->fh[at].reset_hint = hint_told(float_histogram_reset_hint(follows ? before->fh : NULL, s->fh));
+        m->fh[at].reset_hint =
+            hint_told(float_histogram_reset_hint(follows ? before->fh : NULL, s->fh));
         m->pointers[at] = &m->fh[at];
     }
 }

@@ -1,4 +1,5 @@
-/* query instant|range|series|labels: a table on a terminal, tab-separated in a pipe, or the API's JSON. */
+/* query instant|range|series|labels: a table on a terminal, tab-separated in a pipe, or the API's
+ * JSON. */
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -162,7 +163,8 @@ int cmd_query_range(Args *a) {
     Str step_text = args_flag(a, "--step");
     if (!take_format(a, &format) || !take_time(a, "--end", clock_wall_ms(), &end) ||
         !take_time(a, "--start", end - 5 * MINUTE_MS, &start) ||
-        !args_expect(a, 2, 2, "[--start=TIME] [--end=TIME] [--step=DURATION] [-o FORMAT] SERVER EXPR")) {
+        !args_expect(a, 2, 2,
+                     "[--start=TIME] [--end=TIME] [--step=DURATION] [-o FORMAT] SERVER EXPR")) {
         return EXIT_USAGE;
     }
     if (step_text.p && duration_parse(step_text, &step, &p) < 0) {
@@ -224,7 +226,8 @@ int cmd_query_series(Args *a) {
     const Json *data;
     Problem p = {0};
     if (!take_format(a, &format) || !take_selection(a, &form, &matches) ||
-        !args_expect(a, 1, 1, "--match=SELECTOR... [--start=TIME] [--end=TIME] [-o FORMAT] SERVER")) {
+        !args_expect(a, 1, 1,
+                     "--match=SELECTOR... [--start=TIME] [--end=TIME] [-o FORMAT] SERVER")) {
         return EXIT_USAGE;
     }
     if (!matches) {
@@ -250,7 +253,8 @@ int cmd_query_labels(Args *a) {
     const Json *data;
     Problem p = {0};
     if (!take_format(a, &format) || !take_selection(a, &form, &matches) ||
-        !args_expect(a, 2, 2, "[--match=SELECTOR...] [--start=TIME] [--end=TIME] [-o FORMAT] SERVER NAME")) {
+        !args_expect(a, 2, 2,
+                     "[--match=SELECTOR...] [--start=TIME] [--end=TIME] [-o FORMAT] SERVER NAME")) {
         return EXIT_USAGE;
     }
     CLEANUP(buf_deinit) Buf path = BUF_INIT(0);

@@ -79,14 +79,16 @@ bool args_expect(const Args *a, size_t least, size_t most, const char *usage) {
 }
 
 static void print_help(FILE *out) {
-    fprintf(out, "usage: nartool COMMAND [FLAGS] [ARGUMENTS]\n\nTooling for Narthex and other servers "
-                 "of Prometheus' API.\n\n");
+    fprintf(out,
+            "usage: nartool COMMAND [FLAGS] [ARGUMENTS]\n\nTooling for Narthex and other servers "
+            "of Prometheus' API.\n\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         fprintf(out, "  %s %s\n      %s\n", commands[i].words, commands[i].usage, commands[i].help);
     }
-    fprintf(out, "\nFORMAT is table (on a terminal), tsv (in a pipe) or json. TIME is unix seconds, "
-                 "RFC3339, or relative to now: -1h.\n"
-                 "Exit codes: 0 success, 1 failure, 2 usage, 3 lint.\n");
+    fprintf(out,
+            "\nFORMAT is table (on a terminal), tsv (in a pipe) or json. TIME is unix seconds, "
+            "RFC3339, or relative to now: -1h.\n"
+            "Exit codes: 0 success, 1 failure, 2 usage, 3 lint.\n");
 }
 
 /* The command whose words begin argv; *ret_used says how many words it took. */

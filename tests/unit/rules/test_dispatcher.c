@@ -97,7 +97,7 @@ static const char CONFIG[] = "route:\n  receiver: a.b\n  group_by: [alertname]\n
                              "receivers:\n- name: a.b\n  webhook_configs:\n"
                              "  - url: 'http://h/{{ .CommonLabels.job }}'\n";
 
-TEST(the_payload_is_alertmanagers) {
+TEST (the_payload_is_alertmanagers) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     put(&w, "2", START, START + HOUR);
@@ -118,7 +118,7 @@ TEST(the_payload_is_alertmanagers) {
     stop(&w);
 }
 
-TEST(a_group_waits_then_sends_what_changed_and_repeats) {
+TEST (a_group_waits_then_sends_what_changed_and_repeats) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     put(&w, "1", START, START + 3 * HOUR);
@@ -152,7 +152,7 @@ TEST(a_group_waits_then_sends_what_changed_and_repeats) {
     stop(&w);
 }
 
-TEST(an_alert_resolved_before_its_first_notification_is_not_sent) {
+TEST (an_alert_resolved_before_its_first_notification_is_not_sent) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     put(&w, "1", START, START + HOUR);
@@ -163,7 +163,7 @@ TEST(an_alert_resolved_before_its_first_notification_is_not_sent) {
     stop(&w);
 }
 
-TEST(an_old_alert_does_not_wait) {
+TEST (an_old_alert_does_not_wait) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     put(&w, "1", START - 60000, START + HOUR);
@@ -172,7 +172,7 @@ TEST(an_old_alert_does_not_wait) {
     stop(&w);
 }
 
-TEST(a_failing_receiver_is_tried_again_and_a_refusal_is_not) {
+TEST (a_failing_receiver_is_tried_again_and_a_refusal_is_not) {
     World w = {.status = 503};
     start(&w, START, CONFIG);
     put(&w, "1", START, START + 3 * HOUR);
@@ -195,7 +195,7 @@ TEST(a_failing_receiver_is_tried_again_and_a_refusal_is_not) {
     stop(&w);
 }
 
-TEST(a_restart_neither_repeats_nor_loses) {
+TEST (a_restart_neither_repeats_nor_loses) {
     char path[512];
     snprintf(path, sizeof(path), "%s/state.mdb", test_tmpdir());
     World w = {.status = 200};
@@ -227,7 +227,7 @@ TEST(a_restart_neither_repeats_nor_loses) {
     lmdb_close(w.env);
 }
 
-TEST(max_alerts_cuts_and_unwanted_resolutions_stay) {
+TEST (max_alerts_cuts_and_unwanted_resolutions_stay) {
     World w = {.status = 200};
     start(
         &w, START,

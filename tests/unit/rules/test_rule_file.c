@@ -42,7 +42,7 @@ static const struct {
     {"groups:\n- interval: 5m\n", "Groupname must not be empty", 2, 0},
 };
 
-TEST(each_mistake_is_named_with_its_place) {
+TEST (each_mistake_is_named_with_its_place) {
     for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
         Problem p = {0};
         CHECK(parse(BAD[i].text, &p) < 0);
@@ -53,14 +53,14 @@ TEST(each_mistake_is_named_with_its_place) {
     }
 }
 
-TEST(unknown_keys_are_refused_with_their_line) {
+TEST (unknown_keys_are_refused_with_their_line) {
     Problem p = {0};
     CHECK(parse(G "record: a\n    expr: up\n    exprr: b\n", &p) < 0);
     CHECK_INT(p.line, 6);
     CHECK(strstr(p.text, "exprr"));
 }
 
-TEST(an_empty_file_is_fine) {
+TEST (an_empty_file_is_fine) {
     Problem p = {0};
     CHECK_INT(parse("", &p), 0);
     CHECK_INT(parse("groups: []\n", &p), 0);
