@@ -194,6 +194,16 @@ static void add_samples(const AlertInfo *i, EvalContext *cx, RuleSamples *out) {
     vec_push(out, since);
 }
 
+static void alerts_remove(Rule *r, Alert *const *v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        Str key;
+        char *owned = rule_labels_key(v[i]->info.labels, &key);
+        (void)str_map_del(&r->alerts, key);
+        mem_free(owned);
+        alert_free(v[i]);
+    }
+}
+
 static size_t step_all(Rule *r, EvalContext *cx, RuleSamples *out) {
     VEC(Alert *) gone = {0};
     size_t active = 0;
@@ -215,13 +225,7 @@ static size_t step_all(Rule *r, EvalContext *cx, RuleSamples *out) {
             add_samples(&a->info, cx, out);
         }
     }
-    for (size_t i = 0; i < gone.n; i++) {
-        Str key;
-        char *owned = rule_labels_key(gone.v[i]->info.labels, &key);
-        (void)str_map_del(&r->alerts, key);
-        mem_free(owned);
-        alert_free(gone.v[i]);
-    }
+    alerts_remove(r, gone.v, gone.n);
     vec_free(&gone);
     return active;
 }
@@ -234,18 +238,26 @@ static void alerts_drop(Rule *r) {
     str_map_clear(&r->alerts);
 }
 
-static void unmark_all(Rule *r) {
+/* The result is refused as a whole: what it began is taken back. */
+static void take_back(Rule *r, int64_t ts) {
+    VEC(Alert *) begun = {0};
     StrMapEntry *e;
     for (size_t i = 0; (e = str_map_next(&r->alerts, &i));) {
-        ((Alert *)e->value)->in_result = false;
+        Alert *a = e->value;
+        a->in_result = false;
+        if (a->info.state == ALERT_PENDING && a->info.active_at_ms == ts) {
+            vec_push(&begun, a);
+        }
     }
+    alerts_remove(r, begun.v, begun.n);
+    vec_free(&begun);
 }
 
 int alerting_eval(Rule *r, EvalContext *cx, const PromqlResult *res, RuleSamples *out,
                   Str *ret_error) {
     for (size_t i = 0; i < res->n_series; i++) {
         if (!take_element(r, cx, &res->series[i])) {
-            unmark_all(r);
+            take_back(r, cx->ts);
             *ret_error = STR("vector contains metrics with the same labelset after applying alert "
                              "labels");
             return -EINVAL;

@@ -210,7 +210,8 @@ void group_inherit(RuleGroup *g, RuleGroup *old) {
     }
     stale_take(&g->stale, &old->stale);
     mem_free(taken);
-    g->restore = old->restore && old->evaluations < 2 && g->restore;
+    g->restore = old->restore;
+    g->evaluations = old->evaluations;
 }
 
 /*

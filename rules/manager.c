@@ -245,7 +245,6 @@ static RuleGroup *update_group(RuleManager *m, const RuleManagerConfig *c, RuleF
     }
     RuleGroup *g = group_new(m, &m->metrics, f, d, interval, offset, !m->started);
     if (old) {
-        g->restore = old->restore;
         group_stop(m, old, g);
     } else {
         group_start(g);

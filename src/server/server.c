@@ -439,6 +439,7 @@ static void open_database(void *arg) {
                      .retention_ms = retention_ms,
                      .retention_bytes = retention_bytes,
                      .block_range_ms = flag_int("storage.tsdb.min-block-duration"),
+                     .sync_interval_ms = flag_int("storage.tsdb.journal-sync-interval"),
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
                      .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size};
     s->open_result = tsdb_open(&o, &s->tsdb, &s->open_problem);
@@ -574,6 +575,7 @@ static PromqlEngine *new_engine(void) {
         .lookback_ms = flag_int("query.lookback-delta"),
         .timeout_ms = flag_int("query.timeout"),
         .samples_max = (uint64_t)flag_int("query.max-samples"),
+        .query_bytes_max = flag("query.max-memory-per-query")->size,
         .experimental_functions = feature_on(FEATURE_EXPERIMENTAL_FUNCTIONS),
         .duration_expr = true,
         .delayed_name_removal = feature_on(FEATURE_DELAYED_NAME_REMOVAL),
