@@ -19,7 +19,8 @@ typedef struct Call {
 typedef struct World {
     Loop *loop;
     Dispatcher *d;
-    LmdbEnv *env;
+    WorkPool *pool;
+    const char *state; /* path; NULL: nothing survives */
     int status; /* what the receiver answers; 0 = nothing */
     int64_t at[64];
     char *body[64], url[64][64];
@@ -62,21 +63,39 @@ static void start(World *w, int64_t now, const char *config) {
     if (am_config_parse(str_of(config), STR("am.yml"), &c, &p) < 0) {
         test_fail(__FILE__, __LINE__, "%s", p.text);
     }
-    CHECK_INT(dispatcher_new(&(DispatcherOptions){.loop = w->loop,
-                                                  .transport = {fake_call, fake_cancel, w},
-                                                  .state = w->env,
-                                                  .external_url = STR("http://vm:9090")},
-                             c, &w->d, &p),
-              0);
+    CHECK_INT(work_pool_new(w->loop, "background", 1, &w->pool), 0);
+    DispatcherState *state = NULL;
+    if (w->state && dispatcher_state_open(w->state, &state, &p) < 0) {
+        test_fail(__FILE__, __LINE__, "%s", p.text);
+    }
+    w->d = dispatcher_new(&(DispatcherOptions){.loop = w->loop,
+                                               .background = w->pool,
+                                               .transport = {fake_call, fake_cancel, w},
+                                               .state = state,
+                                               .external_url = STR("http://vm:9090")},
+                          c);
 }
 
-static void stop(World *w) {
+/* As if the process had been killed: what was not written is lost. */
+static void crash(World *w) {
     dispatcher_free(w->d);
     for (size_t i = 0; i < w->n; i++) {
         mem_free(w->body[i]);
     }
     w->n = 0;
+    work_pool_free(w->pool);
     loop_free(w->loop);
+}
+
+static void set_flag(void *arg) { *(bool *)arg = true; }
+
+static void stop(World *w) {
+    bool done = false;
+    dispatcher_stop(w->d, set_flag, &done);
+    CHECK(!done);
+    loop_virtual_run_until(w->loop, clock_wall_ms());
+    CHECK(done);
+    crash(w);
 }
 
 static void put(World *w, const char *i, int64_t starts, int64_t ends) {
@@ -198,17 +217,13 @@ TEST(a_failing_receiver_is_tried_again_and_a_refusal_is_not) {
 TEST(a_restart_neither_repeats_nor_loses) {
     char path[512];
     snprintf(path, sizeof(path), "%s/state.mdb", test_tmpdir());
-    World w = {.status = 200};
-    const LmdbOptions o = {.path = path, .mode = LMDB_DURABLE};
-    CHECK_INT(lmdb_open(&o, &w.env), 0);
+    World w = {.status = 200, .state = path};
     start(&w, START, CONFIG);
     put(&w, "1", START, START + 4 * 60000);
     loop_virtual_run_until(w.loop, START + 60000);
     CHECK_INT(w.n, 1);
     put(&w, "2", START + 60000, START + 6 * 60000); /* not sent yet */
     stop(&w);
-    lmdb_close(w.env);
-    CHECK_INT(lmdb_open(&o, &w.env), 0);
     start(&w, START + 10 * 60000, CONFIG);
     put(&w, "1", START, START + 3 * HOUR);
     loop_virtual_run_until(w.loop, START + 12 * 60000);
@@ -217,14 +232,11 @@ TEST(a_restart_neither_repeats_nor_loses) {
     put(&w, "2", START + 60000, clock_wall_ms());
     put(&w, "1", START, clock_wall_ms());
     stop(&w);
-    lmdb_close(w.env);
-    CHECK_INT(lmdb_open(&o, &w.env), 0);
     start(&w, START + 20 * 60000, CONFIG);
     loop_virtual_run_until(w.loop, START + 21 * 60000);
     CHECK_INT(w.n, 1);
     CHECK(strstr(w.body[0], "all alerts resolved"));
     stop(&w);
-    lmdb_close(w.env);
 }
 
 TEST(max_alerts_cuts_and_unwanted_resolutions_stay) {
