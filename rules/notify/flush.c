@@ -230,8 +230,8 @@ static void url_read_done(void *arg) {
     if (d) {
         d->reading = NULL;
         if (u->result < 0) {
-            delivery_failed_str(d, arena_printf(&d->flush->arena, "read url_file: %s",
-                                                strerror(-u->result)));
+            delivery_failed_str(
+                d, arena_printf(&d->flush->arena, "read url_file: %s", strerror(-u->result)));
         } else {
             delivery_call_url(d, str_trim(buf_str(&u->text)));
         }
@@ -279,7 +279,8 @@ static void expand_route_labels(const Flush *f, AmData *d) {
     for (size_t i = 0; i < from.n; i++) {
         CLEANUP(buf_deinit) Buf b = BUF_INIT(1u << 20);
         Str error;
-        if (am_data_expand(d, f->group->dispatcher->config->templates, from.v[i].value, &b, &error) < 0) {
+        if (am_data_expand(d, f->group->dispatcher->config->templates, from.v[i].value, &b,
+                           &error) < 0) {
             log_warn(COMPONENT, "Template of a route label fails", L_STR("err", error));
             buf_reset(&b);
         }

@@ -28,7 +28,8 @@ void nflog_init(Nflog *l, DispatcherState *state);
 void nflog_deinit(Nflog *l);
 const NflogEntry *nflog_get(const Nflog *l, Str key);
 /* Copies the (sorted) hashes. */
-void nflog_put(Nflog *l, Str key, int64_t at_ms, int64_t expires_ms, const uint64_t *firing, size_t n_firing, const uint64_t *resolved, size_t n_resolved);
+void nflog_put(Nflog *l, Str key, int64_t at_ms, int64_t expires_ms, const uint64_t *firing,
+               size_t n_firing, const uint64_t *resolved, size_t n_resolved);
 /* Drops what expired. */
 void nflog_clean(Nflog *l, int64_t now_ms);
 

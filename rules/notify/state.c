@@ -122,8 +122,8 @@ void dispatcher_state_free(DispatcherState *s) {
 static int write_change(const DispatcherState *s, LmdbTxn *t, const Change *c) {
     LmdbTable table = s->tables[(int)c->key[0]];
     Str key = str_n(c->key + 1, c->key_n - 1);
-    int r = c->value ? lmdb_put(t, table, key, str_n(c->value, c->value_n))
-                     : lmdb_del(t, table, key);
+    int r =
+        c->value ? lmdb_put(t, table, key, str_n(c->value, c->value_n)) : lmdb_del(t, table, key);
     return MIN(r, 0); /* what is not there need not go */
 }
 

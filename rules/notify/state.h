@@ -5,7 +5,8 @@
  * changes of the last moment: then a notification may be sent again, and an alert's end is noticed
  * late; no alert is lost.
  *
- * Loop thread only after state_start(). Costs: one fsync a batch; memory for each record that waits.
+ * Loop thread only after state_start(). Costs: one fsync a batch; memory for each record that
+ * waits.
  */
 #pragma once
 
@@ -29,8 +30,8 @@ struct DispatcherState {
     WorkPool *pool;
     LoopTimer timer;         /* gathers a batch; waits after a failure */
     StrMap pending, writing; /* table and key -> Change; `writing` is the job's while it runs */
-    bool busy, waiting; /* a job runs; the timer runs */
-    int result; /* of the last job */
+    bool busy, waiting;      /* a job runs; the timer runs */
+    int result;              /* of the last job */
     void (*closed)(void *arg);
     void *closed_arg;
 };

@@ -122,7 +122,7 @@ typedef struct Call {
     Sim *sim;
     void (*done)(void *arg, HttpCallResult *r);
     void *done_arg;
-    int status;
+    int status, rule; /* rule: of what was received; -1: nothing was */
     LoopTimer timer;
 } Call;
 
@@ -176,7 +176,7 @@ static bool note_group(Sim *s, int rule, int64_t answer_at) {
 static void check_rules(Sim *s);
 
 /* The payload's alerts, found by its fixed order of keys. */
-static void note_notification(Sim *s, const char *body, int64_t answer_at) {
+static int note_notification(Sim *s, const char *body, int64_t answer_at) {
     static const char MARK[] = "{\"status\":\"";
     int rule = -1;
     check_rules(s); /* the model is up to now */
@@ -188,10 +188,11 @@ static void note_notification(Sim *s, const char *body, int64_t answer_at) {
     for (const char *p = body; (p = strstr(p, MARK)); p++) {
         char status[16], name[16];
         int target;
-        if (sscanf(p + strlen(MARK), "%15[a-z]\",\"labels\":{\"alertname\":\"%15[A-Za-z]\",\"i\":\"%d",
-                   status, name, &target) != 3) {
+        if (sscanf(p + strlen(MARK),
+                   "%15[a-z]\",\"labels\":{\"alertname\":\"%15[A-Za-z]\",\"i\":\"%d", status, name,
+                   &target) != 3) {
             complain(s, "payload not understood: %s", body);
-            return;
+            return rule;
         }
         for (int r = 0; r < RULE_COUNT; r++) {
             rule = strcmp(name, RULE_NAMES[r]) == 0 ? r : rule;
@@ -204,6 +205,7 @@ static void note_notification(Sim *s, const char *body, int64_t answer_at) {
         complain(s, "%s is notified again with nothing new", RULE_NAMES[rule]);
     }
     s->notifications++;
+    return rule;
 }
 
 static void *receive(void *arg, const HttpCallRequest *r,
@@ -212,14 +214,14 @@ static void *receive(void *arg, const HttpCallRequest *r,
     int64_t now = clock_wall_ms(), delay = between(s, 1, 2000);
     bool outage = now >= s->outage_from && now < s->outage_until;
     Call *c = NEW(Call);
-    *c = (Call){.sim = s, .done = done, .done_arg = done_arg, .status = 200};
+    *c = (Call){.sim = s, .done = done, .done_arg = done_arg, .status = 200, .rule = -1};
     if (outage || rng_below(&s->rng, 20) == 0) {
         c->status = rng_below(&s->rng, 2) ? 503 : 0;
         s->refused++;
         s->disturbed = now;
     } else {
         char *body = str_dup(r->body);
-        note_notification(s, body, now + delay);
+        c->rule = note_notification(s, body, now + delay);
         mem_free(body);
     }
     loop_timer_init(&c->timer, s->loop, answer, c);
@@ -229,6 +231,9 @@ static void *receive(void *arg, const HttpCallRequest *r,
 
 static void receive_cancel(void *call) {
     Call *c = call;
+    if (c->rule >= 0) { /* such as at the end of the flush's time */
+        c->sim->groups[c->rule].uncertain = true;
+    }
     loop_timer_stop(&c->timer);
     mem_free(c);
 }
@@ -482,7 +487,8 @@ static bool simulate(uint64_t seed) {
     promql_engine_free(s->engine);
     mem_storage_free(s->storage);
     file_remove_tree(s->dir);
-    printf("# seed %" PRIu64 ": %u notifications, %u refused, %u crashes, %u restarts, %u reloads\n",
+    printf("# seed %" PRIu64
+           ": %u notifications, %u refused, %u crashes, %u restarts, %u reloads\n",
            seed, s->notifications, s->refused, s->crashes, s->restarts, s->reloads);
     bool ok = !s->failed && s->notifications > 0;
     mem_free(s);

@@ -156,10 +156,11 @@ static double metric(const char *name, const char *url) {
 #define DROPPED "prometheus_notifications_dropped_total"
 #define QUEUE "prometheus_notifications_queue_length"
 static const AlertmanagerConfig SECTION = {.timeout_ms = 7000};
-static const Str A = {"http://a/", sizeof("http://a/") - 1}, HANG = {"http://hang/", sizeof("http://hang/") - 1},
+static const Str A = {"http://a/", sizeof("http://a/") - 1},
+                 HANG = {"http://hang/", sizeof("http://hang/") - 1},
                  BAD = {"http://bad/", sizeof("http://bad/") - 1};
 
-TEST(alerts_leave_in_batches_of_256) {
+TEST (alerts_leave_in_batches_of_256) {
     World w;
     start_with(&w, &(AlertClientOptions){0});
     apply(&w, &SECTION, &A, 1, (AlertClientConfig){0});
@@ -181,7 +182,7 @@ TEST(alerts_leave_in_batches_of_256) {
     end(&w);
 }
 
-TEST(a_full_queue_drops_the_oldest_and_counts) {
+TEST (a_full_queue_drops_the_oldest_and_counts) {
     World w;
     start_with(&w, &(AlertClientOptions){.queue_capacity = 4, .batch_size = 2});
     apply(&w, &SECTION, &A, 1, (AlertClientConfig){0});
@@ -194,7 +195,7 @@ TEST(a_full_queue_drops_the_oldest_and_counts) {
     end(&w);
 }
 
-TEST(an_address_that_hangs_holds_up_no_other) {
+TEST (an_address_that_hangs_holds_up_no_other) {
     World w;
     const Str urls[] = {HANG, A};
     start_with(&w, &(AlertClientOptions){0});
@@ -210,7 +211,7 @@ TEST(an_address_that_hangs_holds_up_no_other) {
     CHECK_INT(w.cancelled, 1);
 }
 
-TEST(a_failure_drops_its_batch_and_counts) {
+TEST (a_failure_drops_its_batch_and_counts) {
     World w;
     start_with(&w, &(AlertClientOptions){.batch_size = 2});
     apply(&w, &SECTION, &BAD, 1, (AlertClientConfig){0});
@@ -241,7 +242,7 @@ static RelabelConfig relabel(RelabelAction action, Str *source, const char *rege
     return c;
 }
 
-TEST(external_labels_and_both_levels_of_relabelling_shape_an_alert) {
+TEST (external_labels_and_both_levels_of_relabelling_shape_an_alert) {
     World w;
     Str name = STR("alertname"), i = STR("i"), region = STR("region");
     RelabelConfig drop = relabel(RELABEL_DROP, &name, "Noise", STR(""), STR(""));
@@ -272,7 +273,7 @@ TEST(external_labels_and_both_levels_of_relabelling_shape_an_alert) {
     relabel_config_deinit(&own);
 }
 
-TEST(an_address_that_stays_keeps_its_queue_and_one_that_goes_its_nothing) {
+TEST (an_address_that_stays_keeps_its_queue_and_one_that_goes_its_nothing) {
     World w;
     const Str urls[] = {HANG, A};
     start_with(&w, &(AlertClientOptions){0});
@@ -294,7 +295,7 @@ TEST(an_address_that_stays_keeps_its_queue_and_one_that_goes_its_nothing) {
     end(&w);
 }
 
-TEST(stopping_with_drain_sends_what_was_sent_before_it) {
+TEST (stopping_with_drain_sends_what_was_sent_before_it) {
     World w;
     start_with(&w, &(AlertClientOptions){.batch_size = 2, .drain_on_stop = true});
     apply(&w, &SECTION, &A, 1, (AlertClientConfig){0});
@@ -311,7 +312,7 @@ TEST(stopping_with_drain_sends_what_was_sent_before_it) {
     end(&w);
 }
 
-TEST(stopping_without_drain_drops_and_ends_at_once) {
+TEST (stopping_without_drain_drops_and_ends_at_once) {
     World w;
     const Str urls[] = {HANG, A};
     start_with(&w, &(AlertClientOptions){.batch_size = 1});
@@ -327,7 +328,7 @@ TEST(stopping_without_drain_drops_and_ends_at_once) {
     end(&w);
 }
 
-TEST(a_batch_that_comes_through_after_the_client_has_gone_is_dropped) {
+TEST (a_batch_that_comes_through_after_the_client_has_gone_is_dropped) {
     World w;
     start_with(&w, &(AlertClientOptions){0});
     apply(&w, &SECTION, &A, 1, (AlertClientConfig){0});
@@ -362,7 +363,7 @@ static void stop_client(void *arg) {
     alert_client_stop(w->client, end_loop, w->loop);
 }
 
-TEST(threads_may_send_while_the_client_stops) {
+TEST (threads_may_send_while_the_client_stops) {
     World w = {0};
     Senders s = {.world = &w};
     CHECK_INT(loop_new(&w.loop), 0);

@@ -22,9 +22,9 @@ typedef struct World {
     Loop *loop;
     Dispatcher *d;
     WorkPool *pool;
-    const char *state; /* path; NULL: nothing survives */
+    const char *state;   /* path; NULL: nothing survives */
     bool stop_at_answer; /* the loop, as soon as the receiver has answered */
-    int status; /* what the receiver answers; 0 = nothing */
+    int status;          /* what the receiver answers; 0 = nothing */
     int64_t at[64];
     char *body[64], url[64][64];
     size_t n;
@@ -122,7 +122,7 @@ static const char CONFIG[] = "route:\n  receiver: a.b\n  group_by: [alertname]\n
                              "receivers:\n- name: a.b\n  webhook_configs:\n"
                              "  - url: 'http://h/{{ .CommonLabels.job }}'\n";
 
-TEST(the_payload_is_alertmanagers) {
+TEST (the_payload_is_alertmanagers) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     put(&w, "2", START, START + HOUR);
@@ -143,7 +143,7 @@ TEST(the_payload_is_alertmanagers) {
     stop(&w);
 }
 
-TEST(a_group_waits_then_sends_what_changed_and_repeats) {
+TEST (a_group_waits_then_sends_what_changed_and_repeats) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     put(&w, "1", START, START + 3 * HOUR);
@@ -177,7 +177,7 @@ TEST(a_group_waits_then_sends_what_changed_and_repeats) {
     stop(&w);
 }
 
-TEST(an_alert_resolved_before_its_first_notification_is_not_sent) {
+TEST (an_alert_resolved_before_its_first_notification_is_not_sent) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     put(&w, "1", START, START + HOUR);
@@ -188,7 +188,7 @@ TEST(an_alert_resolved_before_its_first_notification_is_not_sent) {
     stop(&w);
 }
 
-TEST(an_old_alert_does_not_wait) {
+TEST (an_old_alert_does_not_wait) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     put(&w, "1", START - 60000, START + HOUR);
@@ -197,7 +197,7 @@ TEST(an_old_alert_does_not_wait) {
     stop(&w);
 }
 
-TEST(a_failing_receiver_is_tried_again_and_a_refusal_is_not) {
+TEST (a_failing_receiver_is_tried_again_and_a_refusal_is_not) {
     World w = {.status = 503};
     start(&w, START, CONFIG);
     put(&w, "1", START, START + 3 * HOUR);
@@ -220,7 +220,7 @@ TEST(a_failing_receiver_is_tried_again_and_a_refusal_is_not) {
     stop(&w);
 }
 
-TEST(a_restart_neither_repeats_nor_loses) {
+TEST (a_restart_neither_repeats_nor_loses) {
     char path[512];
     snprintf(path, sizeof(path), "%s/state.mdb", test_tmpdir());
     World w = {.status = 200, .state = path};
@@ -245,7 +245,7 @@ TEST(a_restart_neither_repeats_nor_loses) {
     stop(&w);
 }
 
-TEST(max_alerts_cuts_and_unwanted_resolutions_stay) {
+TEST (max_alerts_cuts_and_unwanted_resolutions_stay) {
     World w = {.status = 200};
     start(
         &w, START,
@@ -267,7 +267,7 @@ TEST(max_alerts_cuts_and_unwanted_resolutions_stay) {
     stop(&w);
 }
 
-TEST(a_crash_between_sending_and_writing_repeats_but_never_loses) {
+TEST (a_crash_between_sending_and_writing_repeats_but_never_loses) {
     char path[512];
     snprintf(path, sizeof(path), "%s/state.mdb", test_tmpdir());
     World w = {.status = 200, .state = path, .stop_at_answer = true};
@@ -292,7 +292,7 @@ TEST(a_crash_between_sending_and_writing_repeats_but_never_loses) {
     stop(&w);
 }
 
-TEST(a_batch_that_comes_through_after_the_dispatcher_has_gone_is_dropped) {
+TEST (a_batch_that_comes_through_after_the_dispatcher_has_gone_is_dropped) {
     World w = {.status = 200};
     start(&w, START, CONFIG);
     AlertSink sink = dispatcher_sink(w.d);
@@ -312,7 +312,7 @@ TEST(a_batch_that_comes_through_after_the_dispatcher_has_gone_is_dropped) {
     crash(&w); /* the last one is still posted */
 }
 
-TEST(url_file_is_read_for_each_attempt) {
+TEST (url_file_is_read_for_each_attempt) {
     char path[512], config[1024];
     snprintf(path, sizeof(path), "%s/url", test_tmpdir());
     snprintf(config, sizeof(config),
@@ -364,7 +364,7 @@ static void send_300(void *arg) {
     loop_post(t->loop, stop_threaded, t);
 }
 
-TEST(stopping_writes_all_that_was_taken) {
+TEST (stopping_writes_all_that_was_taken) {
     char path[512];
     snprintf(path, sizeof(path), "%s/state.mdb", test_tmpdir());
     Threaded t = {0};
