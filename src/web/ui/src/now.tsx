@@ -76,12 +76,14 @@ function Healthy({ rules }: { rules: Group[] }) {
   const alerting = rules.reduce((n, g) => n + g.rules.length, 0);
   return <Empty title="Nothing is wrong that a rule knows of.">
     <ul class="facts">
-      <li>{alerting ? <>{plural(alerting, 'alerting rule')} watching, none pending</> :
+      <li class={alerting ? '' : 'none'}>{alerting ? <>{plural(alerting, 'alerting rule')} watching, none pending</> :
         <>No alerting rules are loaded: name files under <code>rule_files</code></>}</li>
-      {s?.targets && <li>{s.targets.down ? <a href="targets?state=down">{plural(s.targets.down, 'target')} down</a>
+      {s?.rules && s.rules.failing > 0 && <li class="ill"><a href="rules?state=err">{plural(s.rules.failing, 'rule')} failing</a></li>}
+      {s?.targets && <li class={s.targets.down ? 'ill' : s.targets.up ? '' : 'none'}>{s.targets.down
+        ? <a href="targets?state=down">{plural(s.targets.down, 'target')} down</a>
         : s.targets.up ? <>All {plural(s.targets.up, 'target')} up</> : <>No targets are configured</>}</li>}
-      {s?.tsdb && <li>{count(s.tsdb.series)} series in memory</li>}
-      {s && <li>{s.reloadOk ? 'Configuration loaded' : 'The last reload failed'} at {clockText(s.lastReloadMs)}</li>}
+      {s?.tsdb && <li class={s.tsdb.series ? '' : 'none'}>{count(s.tsdb.series)} series in memory</li>}
+      {s && <li class={s.reloadOk ? '' : 'ill'}>{s.reloadOk ? 'Configuration loaded' : 'The last reload failed'} at {clockText(s.lastReloadMs)}</li>}
     </ul>
     <p><a href="query">Explore the data</a></p>
   </Empty>;

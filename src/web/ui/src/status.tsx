@@ -48,7 +48,8 @@ function Bars({ title, rows, total, format = count, link }:
     <table class="bars"><tbody>{rows.map((r) => <tr key={r.name}>
       <th scope="row">{link ? <a href={link(r.name)}>{r.name}</a> : r.name}</th>
       <td class="meter"><meter min={0} max={max} value={r.value} aria-label={`${r.name}: ${r.value}`} /></td>
-      <td class="num">{format(r.value)}</td><td class="num dim">{total ? `${((r.value / total) * 100).toFixed(1)} %` : ''}</td>
+      <td class="num">{format(r.value)}</td>
+      {total ? <td class="num dim">{((r.value / total) * 100).toFixed(1)} %</td> : null}
     </tr>)}</tbody></table></section>;
 }
 
