@@ -104,6 +104,16 @@ static void add_numbers(Buf *b, Api *api) {
     buf_add_cstr(b, "</table>\n");
 }
 
+/* Links in alerts point to /graph?g0.expr=...: they lead to the result of the expression. */
+void api_graph(HttpExchange *x, void *arg) {
+    CLEANUP(buf_deinit) Buf to = BUF_INIT(0);
+    Str expr = http_param(x, "g0.expr");
+    buf_add_cstr(&to, expr.n ? "api/v1/query?query=" : "./");
+    url_query_escape(expr, &to);
+    HttpHeader location = {STR("Location"), buf_str(&to)};
+    http_respond(x, &(HttpAnswer){.status = 302, .headers = &location, .n_headers = 1}, STR(""));
+}
+
 void api_home(HttpExchange *x, void *arg) {
     Api *api = arg;
     const HttpHeader headers[] = {

@@ -120,7 +120,7 @@ void conn_send(HttpConn *c, Exchange *e, Buf *bytes) {
     w->bytes = *bytes;
     *bytes = BUF_INIT(0);
     c->writes++;
-    uv_buf_t b = uv_buf_init(w->bytes.p, (unsigned)w->bytes.n);
+    uv_buf_t b = {.base = w->bytes.p, .len = w->bytes.n}; /* uv_buf_init() cuts at 4 GiB */
     if (c->closing || uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0) {
         /* Reported from the loop like any other end, never from within this call. */
         loop_post(c->server->loop, on_write_refused, w);
@@ -166,11 +166,32 @@ static bool is_form(const Exchange *e) {
            str_eq_nocase(type, STR("application/x-www-form-urlencoded"));
 }
 
+/* Where a request for a path without a route is sent on to: "//metrics/" to "/metrics", "/" to the
+ * prefix. */
+static Str better_place(Exchange *e, Str raw) {
+    HttpServer *s = e->server;
+    HttpMatch m;
+    Str clean = http_path_clean(raw, &e->x.arena);
+    if (!clean.p || http_route_find(s->options.routes, s->options.n_routes, e->x.method, clean,
+                                    clean, &m) != HTTP_ROUTE_FOUND) {
+        return STR_NULL;
+    }
+    Str prefix = str_of(s->route_prefix), query = e->x.raw_query;
+    prefix.n -= prefix.n && prefix.p[prefix.n - 1] == '/';
+    return arena_printf(&e->x.arena, "%.*s%.*s%s%.*s", SA(prefix), SA(clean), query.n ? "?" : "",
+                        SA(query));
+}
+
 /* The route of a request; 0 or the status to refuse with. */
-static int find_route(Exchange *e, HttpMatch *m) {
+static int find_route(Exchange *e, HttpMatch *m, Str *ret_better) {
     HttpServer *s = e->server;
     Str raw = e->x.path, path;
+    *m = (HttpMatch){0};
+    *ret_better = STR_NULL;
     if (!http_route_strip_prefix(str_of(s->route_prefix), &raw)) {
+        if (str_eqc(raw, "/")) {
+            *ret_better = str_of(s->route_prefix);
+        }
         return 404;
     }
     if (!url_decode(raw, false, &e->x.arena, &path)) {
@@ -186,6 +207,8 @@ static int find_route(Exchange *e, HttpMatch *m) {
         if (!url_decode(m->wildcard, false, &e->x.arena, &e->x.wildcard)) {
             return 400;
         }
+    } else if (r == HTTP_ROUTE_NONE) {
+        *ret_better = better_place(e, raw);
     }
     return (int)r;
 }
@@ -209,6 +232,14 @@ static void refuse_method(Exchange *e, unsigned allowed) {
                                .headers = h,
                                .n_headers = ARRAY_LEN(h)},
                  STR("Method Not Allowed\n"));
+}
+
+static void redirect(Exchange *e, Str to) {
+    HttpHeader location = {STR("Location"), to};
+    bool reads = e->x.method == HTTP_GET || e->x.method == HTTP_HEAD;
+    http_respond(&e->x,
+                 &(HttpAnswer){.status = reads ? 301 : 308, .headers = &location, .n_headers = 1},
+                 STR(""));
 }
 
 static void answer_no_route(Exchange *e, int status, unsigned allowed) {
@@ -238,12 +269,17 @@ static void dispatch(HttpConn *c) {
     e->x.peer = str_of(c->peer);
     parse_target(e, target);
     HttpMatch m;
-    int status = find_route(e, &m);
+    Str better;
+    int status = find_route(e, &m, &better);
     if (status == 0) {
         status = read_params(e);
     }
     loop_timer_stop(&c->timer);
     if (s->options.before && !s->options.before(&e->x, s->options.arg)) {
+        return;
+    }
+    if (better.p) {
+        redirect(e, better);
         return;
     }
     if (status) {
