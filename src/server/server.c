@@ -7,6 +7,7 @@
 #include "server/server.h"
 
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -301,6 +302,8 @@ static void maintain(void *arg) {
     if (r < 0) {
         log_error("tsdb", "Maintenance failed, it is tried again", L_ERR(r));
     }
+    /* Holes that a reload, a large query or the first pages of many targets left in the heap. */
+    (void)malloc_trim(0);
 }
 
 static void maintained(void *arg) {
