@@ -50,7 +50,7 @@ typedef struct AmConfig {
     size_t n_receivers;
     int64_t resolve_timeout_ms;
     const struct Template *templates; /* of the files under `templates`, parsed */
-    const Str *unsupported; /* "receiver \"team\": email_configs" */
+    const Str *unsupported;           /* "receiver \"team\": email_configs" */
     size_t n_unsupported;
 } AmConfig;
 

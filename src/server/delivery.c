@@ -99,10 +99,11 @@ static void apply_client(Delivery *d) {
         }
         sets[i] = (AlertClientSet){s->config, urls, s->active.n};
     }
-    alert_client_apply(d->client, &(AlertClientConfig){.sets = sets,
-                                                       .n_sets = d->sections.n,
-                                                       .relabel = root->alerting.relabel,
-                                                       .external_labels = root->global.external_labels});
+    alert_client_apply(d->client,
+                       &(AlertClientConfig){.sets = sets,
+                                            .n_sets = d->sections.n,
+                                            .relabel = root->alerting.relabel,
+                                            .external_labels = root->global.external_labels});
     mem_free(sets);
 }
 

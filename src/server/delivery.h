@@ -1,6 +1,7 @@
 /*
- * Alerts on their way out of the process: to the Alertmanagers of `alerting:` (found by discovery, relabelled), and to
- * the dispatcher of alertmanager.yml in this process; to both when both are configured. Loop thread only.
+ * Alerts on their way out of the process: to the Alertmanagers of `alerting:` (found by discovery,
+ * relabelled), and to the dispatcher of alertmanager.yml in this process; to both when both are
+ * configured. Loop thread only.
  */
 #pragma once
 
@@ -18,8 +19,8 @@ typedef struct DeliveryOptions {
 } DeliveryOptions;
 
 Delivery *delivery_new(const DeliveryOptions *o);
-/* With an alertmanager.yml, once, before delivery_start(): opens the state that survives restarts, in the database's
- * folder. Blocks, so on a worker. */
+/* With an alertmanager.yml, once, before delivery_start(): opens the state that survives restarts,
+ * in the database's folder. Blocks, so on a worker. */
 int delivery_open(Delivery *d, Str data_dir, Problem *problem);
 /* With an alertmanager.yml, starts the dispatcher, which takes *config (and sets it NULL). */
 void delivery_start(Delivery *d, AmConfig **config);
