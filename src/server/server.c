@@ -56,7 +56,8 @@ struct Server {
     VEC(ReloadWaiter) waiters;      /* of the reload under way */
     VEC(ReloadWaiter) next_waiters; /* asked for meanwhile: another one follows */
     LoopTimer maintain_timer, watch_timer;
-    Config *watch_config;            /* that the job reads the names of files from: a reload may come between */
+    Config
+        *watch_config; /* that the job reads the names of files from: a reload may come between */
     uint64_t watch_sum, watch_known; /* checksums of the files: just read, and the one before */
     Metric *reload_gauge, *reload_time_gauge, *ready_gauge;
     Buf retention_text;
@@ -616,8 +617,11 @@ static int start_loop(Server *s) {
         r = work_pool_new(s->loop, "ingest", MIN(cores, 8u), &s->ingest);
     }
     if (r == 0) {
-        r = work_pool_new(s->loop, "query", (unsigned)MAX(flag_int("query.max-concurrency"), 1),
-                          &s->queries);
+        int64_t queries = MAX(flag_int("query.max-concurrency"), 1);
+        metric_set(metric_gauge("prometheus_engine_queries_concurrent_max",
+                                "The max number of concurrent queries.", NULL),
+                   (double)queries);
+        r = work_pool_new(s->loop, "query", (unsigned)queries, &s->queries);
     }
     if (r == 0) {
         r = work_pool_new(s->loop, "background", 2, &s->background);
