@@ -140,6 +140,7 @@ struct Node {
             size_t n_matchers;
             TimeShift shift;
             bool anchored, smoothed;
+            bool detect_resets; /* the plan's: look for resets the storage does not tell of */
         } vector;
         struct {
             Node *vector;

@@ -90,9 +90,9 @@ struct HttpConn {
     HttpServer *server;
     HttpConn *prev, *next;
     HttpParser *parser;
-    Buf in;            /* bytes behind the current request */
-    Exchange *current; /* being answered */
-    LoopTimer timer;   /* reading, idle, or a write that does not move */
+    Buf in;                /* bytes behind the current request */
+    Exchange *current;     /* being answered */
+    LoopTimer timer;       /* reading, idle, or a write that does not move */
     int64_t idle_since_ns; /* the accept, or the end of the last answer */
     unsigned writes;
     bool reading, closing, lingering, eof, feeding;

@@ -159,12 +159,9 @@ static void apply_scraping(Server *s) {
     mem_free(sets);
 }
 
-/* First what can still refuse, then what cannot. */
-static int apply_all(Server *s, Loaded *l, Problem *problem) {
-    int r = delivery_apply(s->delivery, l->config, &l->dispatch, problem);
-    if (r < 0) {
-        return r;
-    }
+/* Everything was checked when it was read: nothing here refuses. */
+static void apply_all(Server *s, Loaded *l) {
+    delivery_apply(s->delivery, l->config, &l->dispatch);
     Loaded old = s->loaded;
     s->loaded = *l;
     *l = (Loaded){0};
@@ -186,7 +183,6 @@ static int apply_all(Server *s, Loaded *l, Problem *problem) {
     if (old.config != s->loaded.config) {
         loaded_release(&old);
     }
-    return 0;
 }
 
 static void note_reload(Server *s, bool ok) {
@@ -220,7 +216,7 @@ static void files_read(void *arg) {
     char text[2048] = "";
     bool ok = s->reload_result == 0 && !s->stopping;
     if (ok) {
-        ok = apply_all(s, &s->reloaded, &s->reload_problem) == 0;
+        apply_all(s, &s->reloaded);
     }
     loaded_release(&s->reloaded);
     if (ok) {
@@ -451,6 +447,10 @@ static void open_database(void *arg) {
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
                      .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size};
     s->open_result = tsdb_open(&o, &s->tsdb, &s->open_problem);
+    if (s->open_result == 0 && s->loaded.dispatch) {
+        s->open_result =
+            delivery_open(s->delivery, flag_str("storage.tsdb.path"), &s->open_problem);
+    }
 }
 
 static void start_parts(Server *s) {
@@ -502,7 +502,6 @@ static void fail_start(Server *s, const char *msg, const Problem *p) {
 
 static void database_opened(void *arg) {
     Server *s = arg;
-    Problem p = {0};
     s->opening = false;
     if (s->open_result < 0) {
         fail_start(s, "Opening storage failed", &s->open_problem);
@@ -511,16 +510,10 @@ static void database_opened(void *arg) {
     if (s->stopping) {
         return;
     }
-    if (delivery_start(s->delivery, flag_str("storage.tsdb.path"), &s->loaded.dispatch, &p) < 0) {
-        fail_start(s, "Starting the delivery of alerts failed", &p);
-        return;
-    }
+    delivery_start(s->delivery, &s->loaded.dispatch);
     start_parts(s);
     Loaded first = s->loaded;
-    if (apply_all(s, &first, &p) < 0) {
-        fail_start(s, "Applying the configuration failed", &p);
-        return;
-    }
+    apply_all(s, &first);
     note_reload(s, true);
     s->api.ready = true;
     metric_set(s->ready_gauge, 1);

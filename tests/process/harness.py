@@ -20,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-BUILD = os.environ.get("NARTHEX_BUILD", "build")
+BUILD = os.path.abspath(os.environ.get("NARTHEX_BUILD", "build"))
 PEERS = os.environ.get("NARTHEX_PEERS", "")
 SLOW = float(os.environ.get("NARTHEX_SLOW", "1"))  # patience factor, for sanitizer builds
 
