@@ -613,8 +613,11 @@ static int start_loop(Server *s) {
         r = work_pool_new(s->loop, "ingest", MIN(cores, 8u), &s->ingest);
     }
     if (r == 0) {
-        r = work_pool_new(s->loop, "query", (unsigned)MAX(flag_int("query.max-concurrency"), 1),
-                          &s->queries);
+        int64_t queries = MAX(flag_int("query.max-concurrency"), 1);
+        metric_set(metric_gauge("prometheus_engine_queries_concurrent_max",
+                                "The max number of concurrent queries.", NULL),
+                   (double)queries);
+        r = work_pool_new(s->loop, "query", (unsigned)queries, &s->queries);
     }
     if (r == 0) {
         r = work_pool_new(s->loop, "background", 2, &s->background);
