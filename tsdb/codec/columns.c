@@ -22,14 +22,12 @@ static int regular_times(const Chunk *c, uint64_t *ret_step) {
     return even ? 0 : -EBADMSG;
 }
 
-static int read_regular(const Chunk *c, int64_t *t) {
-    uint64_t step, at = (uint64_t)c->min_time;
-    int r = regular_times(c, &step);
-    for (uint32_t i = 0; i < c->n && r == 0; i++) {
-        t[i] = (int64_t)at;
+static void fill_regular(const Chunk *c, uint64_t step, uint32_t from, uint32_t to, int64_t *t) {
+    uint64_t at = (uint64_t)c->min_time + step * from;
+    for (uint32_t i = from; i < to; i++) {
+        t[i - from] = (int64_t)at;
         at += step;
     }
-    return r;
 }
 
 static int read_packed(const Chunk *c, Bytes b, int64_t *t) {
@@ -80,7 +78,15 @@ static int find_parts(const Chunk *c, Parts *ret) {
 }
 
 static int read_times(const Chunk *c, const Parts *p, int64_t *t) {
-    return p->times_kind == TIMES_REGULAR ? read_regular(c, t) : read_packed(c, p->times, t);
+    if (p->times_kind == TIMES_PACKED) {
+        return read_packed(c, p->times, t);
+    }
+    uint64_t step;
+    int r = regular_times(c, &step);
+    if (r == 0) {
+        fill_regular(c, step, 0, c->n, t);
+    }
+    return r;
 }
 
 /* ---- values: samples from..to-1 of n, from a multiple of INTS_SEGMENT ---- */
@@ -183,13 +189,41 @@ static void put_exceptions(const PackedHead *h, Window w, double *v) {
     }
 }
 
-/* A function of its own, so that the loops are over plain locals. */
-static void scale_block(const int64_t *y, uint32_t count, int64_t first, double divisor,
-                        double *v) {
+/*
+ * Whole numbers of up to 51 bits become doubles by an addition: the bits of 1.5 * 2^52 + m are
+ * those of 1.5 * 2^52, plus m. Unlike the instruction that converts, that is done for several at
+ * once.
+ */
+#define SMALL_BITS 51
+#define SMALL_BIAS 0x1.8p52
+
+static inline bool are_small(const int64_t *y, uint32_t count, uint64_t first) {
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        all |= first + (uint64_t)y[i] + (UINT64_C(1) << SMALL_BITS);
+    }
+    return all >> (SMALL_BITS + 1) == 0;
+}
+
+static inline void scale_small(const int64_t *y, uint32_t count, uint64_t first, double divisor,
+                               double *v) {
+    uint64_t bias = double_bits(SMALL_BIAS) + first;
     if (divisor == 1) {
         for (uint32_t i = 0; i < count; i++) {
-            v[i] = (double)(int64_t)((uint64_t)first + (uint64_t)y[i]);
+            v[i] = double_of_bits(bias + (uint64_t)y[i]) - SMALL_BIAS;
         }
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        v[i] = (double_of_bits(bias + (uint64_t)y[i]) - SMALL_BIAS) / divisor;
+    }
+}
+
+static void scale_block(const int64_t *y, uint32_t count, int64_t first, double divisor,
+                        double *v) {
+    /* A length that the compiler knows, for most blocks. */
+    if (LIKELY(count == INTS_BLOCK) && are_small(y, INTS_BLOCK, (uint64_t)first)) {
+        scale_small(y, INTS_BLOCK, (uint64_t)first, divisor, v);
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -240,42 +274,67 @@ int columns_decode(const Chunk *c, int64_t *t, double *v) {
     return r < 0 ? r : read_values(&p, (Window){c->n, 0, c->n}, v);
 }
 
-/* The samples around from..to, widened to segments at the start; at least one. */
-static Window window_of(const int64_t *t, uint32_t n, int64_t from, int64_t to) {
+/* How many of the times are smaller than `than`. */
+static uint32_t count_before(const int64_t *t, uint32_t n, int64_t than) {
     uint32_t low = 0, high = n;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (t[middle] < from) {
+        if (t[middle] < than) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    Window w = {n, MIN(low, n - 1) / INTS_SEGMENT * INTS_SEGMENT, n};
-    for (low = w.from, high = n; low < high;) {
-        uint32_t middle = low + (high - low) / 2;
-        if (t[middle] <= to) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    return low;
+}
+
+static uint32_t regular_before(const Chunk *c, uint64_t step, int64_t than) {
+    if (than <= c->min_time || step == 0) {
+        return than > c->min_time;
     }
-    w.to = MAX(low, w.from + 1);
-    return w;
+    uint64_t n = ((uint64_t)than - (uint64_t)c->min_time - 1) / step + 1;
+    return (uint32_t)MIN(n, (uint64_t)c->n);
+}
+
+/* Samples first..end-1 were asked for; at least one, from the start of a segment on. */
+static Window window_of(uint32_t n, uint32_t first, uint32_t end) {
+    uint32_t from = MIN(first, n - 1) / INTS_SEGMENT * INTS_SEGMENT;
+    return (Window){n, from, MAX(end, from + 1)};
+}
+
+static int range_times(const Chunk *c, const Parts *p, int64_t from, int64_t to, int64_t *t,
+                       Window *ret) {
+    uint64_t step;
+    int r;
+    if (p->times_kind == TIMES_PACKED) {
+        r = read_packed(c, p->times, t);
+        if (r == 0) {
+            uint32_t end = to == INT64_MAX ? c->n : count_before(t, c->n, to + 1);
+            *ret = window_of(c->n, count_before(t, c->n, from), end);
+            memmove(t, t + ret->from, (ret->to - ret->from) * sizeof(*t));
+        }
+        return r;
+    }
+    r = regular_times(c, &step);
+    if (r == 0) {
+        uint32_t end = to == INT64_MAX ? c->n : regular_before(c, step, to + 1);
+        *ret = window_of(c->n, regular_before(c, step, from), end);
+        fill_regular(c, step, ret->from, ret->to, t);
+    }
+    return r;
 }
 
 int columns_decode_range(const Chunk *c, int64_t from, int64_t to, int64_t *t, double *v,
                          uint32_t *ret_n) {
     Parts p;
+    Window w;
     int r = find_parts(c, &p);
     if (r == 0) {
-        r = read_times(c, &p, t);
+        r = range_times(c, &p, from, to, t, &w);
     }
     if (r < 0) {
         return r;
     }
-    Window w = window_of(t, c->n, from, to);
-    memmove(t, t + w.from, (w.to - w.from) * sizeof(*t));
     *ret_n = w.to - w.from;
     return read_values(&p, w, v);
 }

@@ -53,6 +53,7 @@ static bool read_head(IntsReader *r, unsigned count, BlockHead *h) {
     h->guess = head & 3;
     h->width = ints_widths[head >> 3];
     h->n_patches = 0;
+    h->positions = NULL;
     if (!varint_get(&r->p, r->end, &base) ||
         (h->guess == INTS_TURN && !varint_get(&r->p, r->end, &r->line)) ||
         ((head & 4) && !read_patches(r, count, h))) {
@@ -130,21 +131,19 @@ static void unpack(const IntsReader *r, const BlockHead *h, unsigned count, uint
     }
 }
 
-/* u may be y: each number is read before it is written. */
-static void add_guess(IntsReader *r, const BlockHead *h, unsigned count, const uint64_t *u,
-                      uint64_t *y) {
+static void add_guess(IntsReader *r, const BlockHead *h, unsigned count, uint64_t *u) {
     uint64_t start = r->last + h->base;
     switch (h->guess) {
     case INTS_PLAIN:
         for (unsigned i = 0; i < count; i++) {
-            y[i] = start + u[i];
+            u[i] += start;
         }
         break;
     case INTS_DELTA: {
         uint64_t sum = r->last;
         for (unsigned i = 0; i < count; i++) {
             sum += h->base + u[i];
-            y[i] = sum;
+            u[i] = sum;
         }
         break;
     }
@@ -153,7 +152,7 @@ static void add_guess(IntsReader *r, const BlockHead *h, unsigned count, const u
         uint64_t along = 0;
         for (unsigned i = 0; i < count; i++) {
             along += (uint64_t)r->line;
-            y[i] = start + u[i] + (uint64_t)((int64_t)along >> INTS_SLOPE_BITS);
+            u[i] += start + (uint64_t)((int64_t)along >> INTS_SLOPE_BITS);
         }
         break;
     }
@@ -187,18 +186,20 @@ bool ints_skip_to(IntsReader *r, uint32_t at) {
 
 bool ints_next(IntsReader *r, int64_t y[INTS_BLOCK]) {
     BlockHead h;
-    uint64_t u[INTS_BLOCK + 4];
+    uint64_t *u = (uint64_t *)y;
     unsigned count = MIN(r->n - r->at, (uint32_t)INTS_BLOCK);
     begin_block(r);
     if (count == 0 || !read_head(r, count, &h)) {
         return false;
     }
     unpack(r, &h, count, u);
-    add_guess(r, &h, count, u, u);
+    add_guess(r, &h, count, u);
     r->last = u[count - 1];
     r->at += count;
-    for (unsigned i = 0; i < count; i++) {
-        y[i] = (int64_t)(u[i] * r->divisor);
+    if (r->divisor != 1) {
+        for (unsigned i = 0; i < count; i++) {
+            u[i] *= r->divisor;
+        }
     }
     return true;
 }
