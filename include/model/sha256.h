@@ -1,4 +1,5 @@
-/* SHA-256 as hexadecimal text (FIPS 180-4), for tokens and keys that others compute too. Any thread. */
+/* SHA-256 as hexadecimal text (FIPS 180-4), for tokens and keys that others compute too. Any
+ * thread. */
 #pragma once
 
 #include "base/str.h"

@@ -257,7 +257,8 @@ static int parse_query(Run *q) {
         return 0;
     return problem.line ? eval_fail(&q->ev, PROMQL_BAD_DATA, "%d:%d: parse error: %s", problem.line,
                                     problem.column, problem.text)
-                        : eval_fail(&q->ev, PROMQL_BAD_DATA, "%s", problem.text);
+                        : eval_fail(&q->ev, PROMQL_BAD_DATA, "unknown position: parse error: %s",
+                                    problem.text);
 }
 
 static int check_type(Run *q) {
@@ -305,7 +306,7 @@ static int init_stats(Run *q) {
     size_t n = q->ev.grid.n;
     PromqlStats *s = &q->result->stats;
     q->ev.stats = &q->stats;
-    if (!q->request->per_step_stats && !q->ev.o->per_step_stats)
+    if (!q->request->per_step_stats || !q->ev.o->per_step_stats)
         return 0;
     q->stats.per_step = ARENA_ARRAY(&q->result->arena, uint64_t, n + 1);
     s->per_step = q->stats.per_step;

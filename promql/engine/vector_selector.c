@@ -5,6 +5,7 @@
  */
 #include "promql/engine/eval.h"
 
+#include "promql/engine/native.h"
 #include "promql/engine/range_window.h"
 
 /* The range of evaluation times of a part of the tree, and what stands around it. */
@@ -250,10 +251,13 @@ bool name_is_pinned(Eval *ev, const Node *n) {
 typedef struct InstantWalk {
     int64_t ref, ref_step, lookback;
     size_t i, n; /* next step, number of steps */
-    int64_t last_t;
+    int64_t last_t, last_st;
     double last_v;
     const FloatHistogram *last_h;
+    const FloatHistogram *before; /* the last of the runs before, when resets are looked for */
+    bool detect_resets;
     int64_t *times; /* of the samples taken, or NULL */
+    bool starts;    /* their start times instead */
 } InstantWalk;
 
 static void emit(InstantWalk *w, Column *c) {
@@ -266,7 +270,7 @@ static void emit(InstantWalk *w, Column *c) {
             c->v[w->i] = w->last_v;
         }
         if (w->times)
-            w->times[w->i] = w->last_t;
+            w->times[w->i] = w->starts ? w->last_st : w->last_t;
     }
     w->i++;
     w->ref += w->ref_step;
@@ -287,11 +291,45 @@ static void walk_floats(InstantWalk *w, const SampleRun *run, Column *c) {
             w->last_t = run->t[j - 1];
             w->last_v = run->f[j - 1];
             w->last_h = NULL;
+            w->last_st = run->st ? run->st[j - 1] : 0;
         }
         if (j == run->n) /* a later run may be nearer */
             return;
         emit(w, c);
     }
+}
+
+static bool run_is_stale(const SampleRun *run, uint32_t j) {
+    return is_stale_nan(run->kind == SAMPLE_FLOAT_HISTOGRAM ? run->fh[j]->sum : run->h[j]->sum);
+}
+
+static FloatHistogram *run_histogram(Scope *s, const SampleRun *run, uint32_t j) {
+    return run->kind == SAMPLE_FLOAT_HISTOGRAM ? scope_histogram(s, run->fh[j])
+                                               : scope_histogram_float(s, run->h[j]);
+}
+
+/* The last histogram before number j of the run, which is no stale marker. */
+static int before_histogram(InstantWalk *w, const SampleRun *run, uint32_t j, Scope *s,
+                            const FloatHistogram **ret) {
+    *ret = w->before;
+    while (j > 0 && run_is_stale(run, j - 1))
+        j--;
+    if (j > 0)
+        *ret = run_histogram(s, run, j - 1);
+    return j > 0 && !*ret ? -EINVAL : 0;
+}
+
+static int take_histogram(InstantWalk *w, const SampleRun *run, uint32_t j, Scope *s) {
+    const FloatHistogram *before;
+    FloatHistogram *h = run_histogram(s, run, j);
+    if (!h)
+        return -EINVAL;
+    if (w->detect_resets && h->reset_hint == RESET_UNKNOWN &&
+        (before_histogram(w, run, j, s, &before) < 0 ||
+         (before && native_find_reset(s, before, h) < 0)))
+        return -EINVAL;
+    w->last_h = h;
+    return 0;
 }
 
 static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scope *s) {
@@ -302,19 +340,15 @@ static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scop
             emit(w, c);
         if (w->i == w->n)
             return 0;
-        bool fh = run->kind == SAMPLE_FLOAT_HISTOGRAM;
-        double sum = fh ? run->fh[j]->sum : run->h[j]->sum;
         bool wanted = j + 1 == run->n || run->t[j + 1] > w->ref;
         w->last_t = run->t[j];
+        w->last_st = run->st ? run->st[j] : 0;
         w->last_h = NULL;
         w->last_v = stale_nan();
-        if (!wanted || is_stale_nan(sum))
-            continue;
-        w->last_h = fh ? scope_histogram(s, run->fh[j]) : scope_histogram_float(s, run->h[j]);
-        if (!w->last_h)
+        if (wanted && !run_is_stale(run, j) && take_histogram(w, run, j, s) < 0)
             return -EINVAL;
     }
-    return 0;
+    return w->detect_resets ? before_histogram(w, run, run->n, s, &w->before) : 0;
 }
 
 static int instant_column(InstantWalk *w, SampleIter *it, Column *c, Scope *s) {
@@ -355,7 +389,7 @@ static int count_stats(Eval *ev, const Column *c) {
     return 0;
 }
 
-/* For timestamp(): the time of the sample in seconds. */
+/* For timestamp() and start_timestamp(): in seconds. */
 static void cells_to_times(Column *c, const int64_t *times) {
     for (size_t i = 0; i < c->n; i++) {
         if (!c->kind[i])
@@ -366,7 +400,7 @@ static void cells_to_times(Column *c, const int64_t *times) {
     c->h = NULL;
 }
 
-int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Sink *out) {
+int selector_columns(Eval *ev, const Node *n, const Grid *g, SelectorCells what, Sink *out) {
     Selection *sel;
     int r = selection_of(ev, n, &sel);
     if (r < 0)
@@ -377,6 +411,7 @@ int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Si
     const TimeShift *shift = &n->vector.shift;
     bool fixed = shift->at == AT_TIME;
     Column *c = column_new(&scope, g->n);
+    bool times_only = what != SELECTOR_SAMPLES;
     int64_t *times = times_only ? SCOPE_ARRAY(&scope, int64_t, g->n) : NULL;
     SampleIter *it = NULL;
     r = c && (times || !times_only) ? 0 : -EINVAL;
@@ -390,7 +425,9 @@ int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Si
                          .lookback = ev->lookback_ms,
                          .n = fixed ? 1 : g->n,
                          .last_t = INT64_MIN,
-                         .times = times};
+                         .detect_resets = n->vector.detect_resets,
+                         .times = times,
+                         .starts = what == SELECTOR_STARTS};
         it = series_set_iter(sel->set, &sel->series[k], it);
         r = instant_column(&w, it, c, &per_series);
         if (r == 0)

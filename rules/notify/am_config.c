@@ -1,6 +1,8 @@
 #include "rules/am_config.h"
 
+#include <glob.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -10,9 +12,11 @@
 #include "rules/notify/integrations.h"
 #include "rules/notify/matcher_text.h"
 #include "rules/notify/time_interval.h"
+#include "rules/template/am_funcs.h"
 #include "schema/schema.h"
 
 #define FILE_BYTES_MAX (16u << 20)
+#define TEMPLATE_BYTES_MAX (8u << 20)
 #define ROUTE_DEPTH_MAX 100
 
 /* What is read before it is checked as a whole. */
@@ -630,13 +634,30 @@ static Str absolute(Arena *a, Str path, Str file) {
     return slash ? arena_printf(a, "%.*s%.*s", (int)slash, file.p, SA(path)) : path;
 }
 
-static void take_templates(LoadedConfig *c) {
-    Str *v = ARENA_ARRAY(&c->arena, Str, c->yaml.templates.n + 1);
-    for (size_t i = 0; i < c->yaml.templates.n; i++) {
-        v[i] = absolute(&c->arena, c->yaml.templates.v[i], c->config.path);
+static int parse_template(Template *t, const char *path, Problem *problem) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(TEMPLATE_BYTES_MAX);
+    const char *slash = strrchr(path, '/');
+    problem_set_file(problem, str_of(path));
+    int r = file_read_whole(path, TEMPLATE_BYTES_MAX, &b);
+    return r < 0 ? problem_set(problem, 0, 0, "cannot be read: %s", strerror(-r))
+                 : template_parse(t, str_of(slash ? slash + 1 : path), buf_str(&b), problem);
+}
+
+/* Globs are relative to the configuration's folder. */
+static int parse_templates(LoadedConfig *c, Problem *problem) {
+    int r = 0;
+    Template *t = template_new(&AM_FUNCS, 1, NULL);
+    c->config.templates = t;
+    for (size_t i = 0; r == 0 && i < c->yaml.templates.n; i++) {
+        Str pattern = absolute(&c->arena, c->yaml.templates.v[i], c->config.path);
+        glob_t found = {0};
+        bool any = glob(arena_cstr(&c->arena, pattern), 0, NULL, &found) == 0;
+        for (size_t k = 0; any && r == 0 && k < found.gl_pathc; k++) {
+            r = parse_template(t, found.gl_pathv[k], problem);
+        }
+        globfree(&found);
     }
-    c->config.templates = v;
-    c->config.n_templates = c->yaml.templates.n;
+    return r;
 }
 
 static int load_rest(LoadedConfig *c, Problem *problem) {
@@ -671,11 +692,11 @@ int am_config_parse(Str text, Str path, AmConfig **ret, Problem *problem) {
     problem_set_file(problem, path);
     int r = schema_load(&FILE_SCHEMA, text, path, &c->arena, c, &c->yaml, problem);
     r = r < 0 ? r : load_rest(c, problem);
+    r = r < 0 ? r : parse_templates(c, problem);
     if (r < 0) {
         am_config_free(&c->config);
         return r;
     }
-    take_templates(c);
     c->config.resolve_timeout_ms = c->yaml.resolve_timeout;
     if (c->yaml.inhibits) {
         vec_push(&c->unsupported, STR("inhibit_rules"));
@@ -708,6 +729,7 @@ void am_config_free(AmConfig *config) {
     vec_free(&c->unsupported);
     vec_free(&c->intervals);
     vec_free(&c->receivers);
+    template_free((Template *)c->config.templates);
     arena_deinit(&c->arena);
     mem_free(c);
 }

@@ -16,9 +16,15 @@ const HttpRoute *api_routes(size_t *ret_n) {
 
 /* What has an answer while the journal is still being replayed. */
 static bool answers_always(Str path) {
-    static const char *const paths[] = {"/-/healthy", "/-/quit", "/-/reload", "/metrics", "/version",
-                                        "/api/v1/status/walreplay", "/api/v1/status/buildinfo",
-                                        "/api/v1/status/flags", "/api/v1/status/config",
+    static const char *const paths[] = {"/-/healthy",
+                                        "/-/quit",
+                                        "/-/reload",
+                                        "/metrics",
+                                        "/version",
+                                        "/api/v1/status/walreplay",
+                                        "/api/v1/status/buildinfo",
+                                        "/api/v1/status/flags",
+                                        "/api/v1/status/config",
                                         "/api/v1/status/runtimeinfo"};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         if (str_eqc(path, paths[i])) {
@@ -33,10 +39,13 @@ bool api_before(HttpExchange *x, void *arg) {
     if ((api->ready && !api->stopping) || answers_always(x->path)) {
         return true;
     }
-    HttpHeader stopping = {STR("X-Prometheus-Stopping"), api->stopping ? STR("true") : STR("false")};
+    HttpHeader stopping = {STR("X-Prometheus-Stopping"),
+                           api->stopping ? STR("true") : STR("false")};
     http_respond(x,
-                 &(HttpAnswer){.status = 503, .content_type = "text/plain; charset=utf-8",
-                               .headers = &stopping, .n_headers = 1},
+                 &(HttpAnswer){.status = 503,
+                               .content_type = "text/plain; charset=utf-8",
+                               .headers = &stopping,
+                               .n_headers = 1},
                  STR("Service Unavailable\n"));
     return false;
 }

@@ -1,7 +1,7 @@
 /*
- * The HTTP interface: one row a route in routes.def, a handler a function. Handlers start on the loop thread; what reads
- * samples goes on on a query worker and answers from there. The Api object is the server's; it names the parts that
- * handlers ask, which must outlive the HTTP server.
+ * The HTTP interface: one row a route in routes.def, a handler a function. Handlers start on the
+ * loop thread; what reads samples goes on on a query worker and answers from there. The Api object
+ * is the server's; it names the parts that handlers ask, which must outlive the HTTP server.
  */
 #pragma once
 

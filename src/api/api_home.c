@@ -16,16 +16,22 @@ static void add_html(Buf *b, Str s) {
     }
 }
 
-/* System fonts, both colour schemes, one column on a phone; the policy below allows nothing else. */
+/* System fonts, both colour schemes, one column on a phone; the policy below allows nothing else.
+ */
 static const char STYLE[] =
-    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;"
-    "padding:0 1rem}h1{font-size:1.5rem;margin-bottom:0}p{margin:.25rem 0 1rem}table{border-collapse:collapse;"
-    "width:100%;margin-bottom:1.5rem}td,th{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid "
-    "#8884;font-variant-numeric:tabular-nums}td:last-child{text-align:right}.bad{color:#c02020;font-weight:600}"
+    ":root{color-scheme:light dark}body{font:16px/1.5 "
+    "system-ui,sans-serif;max-width:44rem;margin:2rem auto;"
+    "padding:0 1rem}h1{font-size:1.5rem;margin-bottom:0}p{margin:.25rem 0 "
+    "1rem}table{border-collapse:collapse;"
+    "width:100%;margin-bottom:1.5rem}td,th{text-align:left;padding:.3rem .6rem .3rem "
+    "0;border-bottom:1px solid "
+    "#8884;font-variant-numeric:tabular-nums}td:last-child{text-align:right}.bad{color:#c02020;"
+    "font-weight:600}"
     "@media(prefers-color-scheme:dark){.bad{color:#ff8080}}a{color:inherit}code{font-size:.9em}";
 
 static void add_row(Buf *b, const char *name, const char *link, Str value, bool bad) {
-    buf_addf(b, "<tr><td><a href=\"%s\">%s</a></td><td%s>", link, name, bad ? " class=\"bad\"" : "");
+    buf_addf(b, "<tr><td><a href=\"%s\">%s</a></td><td%s>", link, name,
+             bad ? " class=\"bad\"" : "");
     add_html(b, value);
     buf_add_cstr(b, "</td></tr>\n");
 }
@@ -92,9 +98,20 @@ static void add_numbers(Buf *b, Api *api) {
     duration_format(&t, (clock_wall_ms() - runtime.start_ms) / SECOND_MS * SECOND_MS);
     add_row(b, "Running for", "api/v1/status/runtimeinfo", buf_str(&t), false);
     add_row(b, "Last reload", "api/v1/status/config",
-            runtime.reload_ok ? STR("successful") : STR("failed: the old configuration is in force"),
+            runtime.reload_ok ? STR("successful")
+                              : STR("failed: the old configuration is in force"),
             !runtime.reload_ok);
     buf_add_cstr(b, "</table>\n");
+}
+
+/* Links in alerts point to /graph?g0.expr=...: they lead to the result of the expression. */
+void api_graph(HttpExchange *x, void *arg) {
+    CLEANUP(buf_deinit) Buf to = BUF_INIT(0);
+    Str expr = http_param(x, "g0.expr");
+    buf_add_cstr(&to, expr.n ? "api/v1/query?query=" : "./");
+    url_query_escape(expr, &to);
+    HttpHeader location = {STR("Location"), buf_str(&to)};
+    http_respond(x, &(HttpAnswer){.status = 302, .headers = &location, .n_headers = 1}, STR(""));
 }
 
 void api_home(HttpExchange *x, void *arg) {
@@ -105,8 +122,10 @@ void api_home(HttpExchange *x, void *arg) {
              "frame-ancestors 'none'")},
         {STR("Cache-Control"), STR("no-cache")}};
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
-    buf_addf(&b, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-                 "content=\"width=device-width,initial-scale=1\"><title>");
+    buf_addf(
+        &b,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+        "content=\"width=device-width,initial-scale=1\"><title>");
     add_html(&b, api->page_title);
     buf_addf(&b, "</title><style>%s</style></head>\n<body>\n<h1>", STYLE);
     add_html(&b, api->page_title);
@@ -122,7 +141,9 @@ void api_home(HttpExchange *x, void *arg) {
                  "<a href=\"-/healthy\">healthy</a>, <a href=\"-/ready\">ready</a>.</p>\n"
                  "</body></html>\n");
     http_respond(x,
-                 &(HttpAnswer){.status = 200, .content_type = "text/html; charset=utf-8",
-                               .headers = headers, .n_headers = ARRAY_LEN(headers)},
+                 &(HttpAnswer){.status = 200,
+                               .content_type = "text/html; charset=utf-8",
+                               .headers = headers,
+                               .n_headers = ARRAY_LEN(headers)},
                  buf_str(&b));
 }

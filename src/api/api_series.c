@@ -27,7 +27,8 @@ static void run_job(void *arg) {
     } else {
         Arena arena = ARENA_INIT(LIST_BYTES_MAX);
         Warnings w = {.arena = &arena};
-        MatcherSets sets = job->sets; /* the job lies in the exchange's arena, which goes with the answer */
+        MatcherSets sets =
+            job->sets; /* the job lies in the exchange's arena, which goes with the answer */
         job->answer(job, q, &arena, &w);
         matcher_sets_deinit(&sets);
         querier_close(q);
@@ -53,8 +54,9 @@ static void reply_failure(HttpExchange *x, int r, const Arena *arena) {
     if (r == -ECANCELED) {
         reply_error(x, API_CANCELED, "the client has gone");
     } else if (arena->failed) {
-        reply_error(x, API_EXECUTION, "the answer would take more than %llu MiB; narrow it with "
-                                      "match[], start, end or limit",
+        reply_error(x, API_EXECUTION,
+                    "the answer would take more than %llu MiB; narrow it with "
+                    "match[], start, end or limit",
                     (unsigned long long)(LIST_BYTES_MAX >> 20));
     } else {
         reply_error(x, API_INTERNAL, "reading the index: %s", strerror(-r));
@@ -76,8 +78,8 @@ static void sort_unique(StrVec *v) {
 }
 
 /* Label names, or values when job->label is set, of one selector or of everything. */
-static int list_of(SeriesJob *job, Querier *q, const struct MatcherSet *set, Arena *arena, Warnings *w,
-                   StrVec *ret) {
+static int list_of(SeriesJob *job, Querier *q, const struct MatcherSet *set, Arena *arena,
+                   Warnings *w, StrVec *ret) {
     const Matcher *m = set ? set->v : NULL;
     size_t n = set ? set->n : 0;
     return job->label.n ? q->ops->label_values(q, job->label, m, n, job->limit, arena, w, ret)
@@ -183,8 +185,12 @@ typedef VEC(Labels) LabelsVec;
 
 static int collect_series(SeriesJob *job, Querier *q, const struct MatcherSet *m, Arena *arena,
                           Warnings *w, LabelsVec *all) {
-    SelectHints hints = {.mint = job->start, .maxt = job->end, .series_only = true, .func = STR("series"),
-                         .sorted = job->sets.n > 1, .cancel = &job->x->gone,
+    SelectHints hints = {.mint = job->start,
+                         .maxt = job->end,
+                         .series_only = true,
+                         .func = STR("series"),
+                         .sorted = job->sets.n > 1,
+                         .cancel = &job->x->gone,
                          .limit = job->limit ? job->limit + 1 : 0};
     SeriesSet *set;
     int r = querier_select(q, m->v, m->n, &hints, w, &set);

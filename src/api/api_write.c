@@ -1,4 +1,5 @@
-/* /write: the remote write receiver; decoding, appending and the journal's write on an ingest worker. */
+/* /write: the remote write receiver; decoding, appending and the journal's write on an ingest
+ * worker. */
 #include "api/handlers.h"
 #include "api/reply.h"
 #include "base/log.h"
@@ -24,12 +25,17 @@ static void run_write(void *arg) {
         reply_no_content(job->x);
         return;
     }
-    log_warn("web", "Remote write request refused", L_STR("client", job->x->peer),
-             L_INT("status", result.status), L_CSTR("err", result.text));
+    /* A sender tries a request again and again while the storage fails. */
+    static LogPause pause;
+    if (result.status < 500 || log_pause_over(&pause)) {
+        log_warn("web", "Remote write request refused", L_STR("client", job->x->peer),
+                 L_INT("status", result.status), L_CSTR("err", result.text));
+    }
     http_respond_text(job->x, result.status, "%s", result.text);
 }
 
-/* "application/x-protobuf; proto=prometheus.WriteRequest"; nothing at all is taken for that too, as Prometheus does. */
+/* "application/x-protobuf; proto=prometheus.WriteRequest"; nothing at all is taken for that too, as
+ * Prometheus does. */
 static bool type_accepted(Str type) {
     Str rest = type, part;
     if (!type.n) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "format/json.h"
+#include "promql/promql.h"
 
 #define FLUSH_BYTES (64u << 10)
 #define ANNOTATIONS_MAX 10
@@ -68,9 +69,9 @@ void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) {
         const char *name;
         int status;
     } types[] = {
-        [API_BAD_DATA] = {"bad_data", 400},   [API_EXECUTION] = {"execution", 422},
-        [API_CANCELED] = {"canceled", 499},   [API_TIMEOUT] = {"timeout", 503},
-        [API_INTERNAL] = {"internal", 500},   [API_NOT_FOUND] = {"not_found", 404},
+        [API_BAD_DATA] = {"bad_data", 400},       [API_EXECUTION] = {"execution", 422},
+        [API_CANCELED] = {"canceled", 499},       [API_TIMEOUT] = {"timeout", 503},
+        [API_INTERNAL] = {"internal", 500},       [API_NOT_FOUND] = {"not_found", 404},
         [API_UNAVAILABLE] = {"unavailable", 500},
     };
     CLEANUP(buf_deinit) Buf text = BUF_INIT(64 << 10);
@@ -84,6 +85,12 @@ void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) {
     buf_add_char(&body, '}');
     http_respond(x, &(HttpAnswer){.status = types[type].status, .content_type = "application/json"},
                  buf_str(&body));
+}
+
+void reply_parse_error(HttpExchange *x, const char *name, const Problem *p) {
+    CLEANUP(buf_deinit) Buf text = BUF_INIT(64 << 10);
+    promql_problem_print(p, &text);
+    reply_error(x, API_BAD_DATA, "invalid parameter \"%s\": %.*s", name, SA(buf_str(&text)));
 }
 
 void reply_no_content(HttpExchange *x) { http_respond(x, &(HttpAnswer){.status = 204}, STR_NULL); }
@@ -107,7 +114,7 @@ void reply_strings(Reply *r, const Str *v, size_t n) {
         if (i) {
             buf_add_char(&r->b, ',');
         }
-        json_quote_label(&r->b, v[i]);
+        json_quote(&r->b, v[i]);
     }
     buf_add_char(&r->b, ']');
 }

@@ -1,6 +1,7 @@
 /*
- * The envelope of /api/v1: {"status":"success","data":...,"warnings":[..],"infos":[..]}. A Reply collects the body and
- * streams it once it is larger than a buffer, so that a big answer never lies in memory as text. One thread at a time.
+ * The envelope of /api/v1: {"status":"success","data":...,"warnings":[..],"infos":[..]}. A Reply
+ * collects the body and streams it once it is larger than a buffer, so that a big answer never lies
+ * in memory as text. One thread at a time.
  */
 #pragma once
 
@@ -8,13 +9,13 @@
 #include "storage/storage.h"
 
 typedef enum ApiErrorType {
-    API_BAD_DATA,     /* 400 */
-    API_EXECUTION,    /* 422 */
-    API_CANCELED,     /* 499 */
-    API_TIMEOUT,      /* 503 */
-    API_INTERNAL,     /* 500 */
-    API_NOT_FOUND,    /* 404 */
-    API_UNAVAILABLE,  /* 500, as Prometheus */
+    API_BAD_DATA,    /* 400 */
+    API_EXECUTION,   /* 422 */
+    API_CANCELED,    /* 499 */
+    API_TIMEOUT,     /* 503 */
+    API_INTERNAL,    /* 500 */
+    API_NOT_FOUND,   /* 404 */
+    API_UNAVAILABLE, /* 500, as Prometheus */
 } ApiErrorType;
 
 typedef struct Reply {
@@ -32,8 +33,10 @@ void reply_end(Reply *r, const Str *warnings, size_t n_warnings, const Str *info
 void reply_end_warnings(Reply *r, const Warnings *w);
 /* The error envelope, whole. */
 void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* 400 for a parameter that does not parse as PromQL. */
+void reply_parse_error(HttpExchange *x, const char *name, const Problem *p);
 void reply_no_content(HttpExchange *x);
 
 void reply_labels(Buf *b, Labels l);
-/* ["a","b"] */
+/* ["a","b"], with < > & escaped as in all strings but the labels of series */
 void reply_strings(Reply *r, const Str *v, size_t n);

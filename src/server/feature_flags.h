@@ -1,4 +1,5 @@
-/* --enable-feature: Prometheus' names; what of them this version has. Process lifetime, read only. */
+/* --enable-feature: Prometheus' names; what of them this version has. Process lifetime, read only.
+ */
 #pragma once
 
 #include <stdbool.h>

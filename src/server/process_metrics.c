@@ -71,19 +71,22 @@ static void gather(void *arg) {
 void process_metrics_start(int64_t start_ms) {
     cpu = metric_counter("process_cpu_seconds_total",
                          "Total user and system CPU time spent in seconds.", NULL);
-    resident = metric_gauge("process_resident_memory_bytes", "Resident memory size in bytes.", NULL);
-    virtual_size = metric_gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", NULL);
+    resident =
+        metric_gauge("process_resident_memory_bytes", "Resident memory size in bytes.", NULL);
+    virtual_size =
+        metric_gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", NULL);
     open_fds = metric_gauge("process_open_fds", "Number of open file descriptors.", NULL);
     max_fds = metric_gauge("process_max_fds", "Maximum number of open file descriptors.", NULL);
     threads = metric_gauge("process_threads", "Number of threads of the process.", NULL);
     metric_set(metric_gauge("process_start_time_seconds",
                             "Start time of the process since unix epoch in seconds.", NULL),
                (double)start_ms / 1000);
-    metric_set(metric_gauge("prometheus_build_info",
-                            "A metric with a constant '1' value labeled by version, revision, branch, "
-                            "goversion, goos, goarch and tags.",
-                            "version=\"" VERSION_PROMETHEUS "\",revision=\"narthex-" VERSION_NARTHEX
-                            "\",branch=\"main\",goversion=\"none\",goos=\"linux\",goarch=\"\",tags=\"\""),
-               1);
+    metric_set(
+        metric_gauge("prometheus_build_info",
+                     "A metric with a constant '1' value labeled by version, revision, branch, "
+                     "goversion, goos, goarch and tags.",
+                     "version=\"" VERSION_PROMETHEUS "\",revision=\"narthex-" VERSION_NARTHEX
+                     "\",branch=\"main\",goversion=\"none\",goos=\"linux\",goarch=\"\",tags=\"\""),
+        1);
     metrics_on_gather(gather, NULL);
 }

@@ -1,4 +1,5 @@
-/* What a dashboard asks of any process: CPU, memory, descriptors, start; from /proc when metrics are gathered. */
+/* What a dashboard asks of any process: CPU, memory, descriptors, start; from /proc when metrics
+ * are gathered. */
 #pragma once
 
 #include <stdint.h>

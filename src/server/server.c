@@ -1,7 +1,8 @@
 /*
- * Start: listen (answers 503) -> open the database on a background worker -> scraping, rules, delivery -> ready.
- * Reload: read and check all files on a background worker -> apply to each part on the loop thread.
- * Stop: no new scrapes and evaluations -> deliver what is queued -> end requests -> workers -> database.
+ * Start: listen (answers 503) -> open the database on a background worker -> scraping, rules,
+ * delivery -> ready. Reload: read and check all files on a background worker -> apply to each part
+ * on the loop thread. Stop: no new scrapes and evaluations -> deliver what is queued -> end
+ * requests -> workers -> database.
  */
 #include "server/server.h"
 
@@ -52,9 +53,11 @@ struct Server {
     Str route_prefix;
     int64_t start_ms, last_config_ms;
     bool reload_ok, reloading, opening, maintaining, stopping;
-    VEC(ReloadWaiter) waiters;       /* of the reload under way */
-    VEC(ReloadWaiter) next_waiters;  /* asked for meanwhile: another one follows */
+    VEC(ReloadWaiter) waiters;      /* of the reload under way */
+    VEC(ReloadWaiter) next_waiters; /* asked for meanwhile: another one follows */
     LoopTimer maintain_timer, watch_timer;
+    Config
+        *watch_config; /* that the job reads the names of files from: a reload may come between */
     uint64_t watch_sum, watch_known; /* checksums of the files: just read, and the one before */
     Metric *reload_gauge, *reload_time_gauge, *ready_gauge;
     Buf retention_text;
@@ -66,9 +69,11 @@ struct Server {
     Problem reload_problem;
 };
 
-/* ---- addresses -------------------------------------------------------------------------------------------- */
+/* ---- addresses
+ * -------------------------------------------------------------------------------------------- */
 
-/* --web.external-url, or http://<host>:<port>/ as Prometheus derives it. Without a trailing slash. */
+/* --web.external-url, or http://<host>:<port>/ as Prometheus derives it. Without a trailing slash.
+ */
 static char *derive_external_url(void) {
     Str given = flag_str("web.external-url");
     char host[HOST_NAME_MAX + 1] = "localhost";
@@ -98,12 +103,14 @@ static Str derive_route_prefix(const char *external_url) {
     return given.n ? given : STR("/");
 }
 
-/* ---- retention --------------------------------------------------------------------------------------------- */
+/* ---- retention
+ * --------------------------------------------------------------------------------------------- */
 
 /* What the configuration says wins over the flags; 30 days when nobody says anything. */
 static void find_retention(const Server *s, int64_t *ret_ms, uint64_t *ret_bytes) {
     const ConfigRetention *c = &s->loaded.config->root.storage.tsdb.retention;
-    const Flag *time = flag("storage.tsdb.retention.time"), *size = flag("storage.tsdb.retention.size");
+    const Flag *time = flag("storage.tsdb.retention.time"),
+               *size = flag("storage.tsdb.retention.size");
     *ret_ms = c->time_set ? c->time_ms : time->number;
     *ret_bytes = c->size_set ? c->size_bytes : size->size;
     bool time_given = c->time_set || time->given, size_given = *ret_bytes > 0;
@@ -131,7 +138,8 @@ static void apply_retention(Server *s) {
     tsdb_set_retention(s->tsdb, ms, bytes);
 }
 
-/* ---- applying a configuration ------------------------------------------------------------------------------ */
+/* ---- applying a configuration
+ * ------------------------------------------------------------------------------ */
 
 /* What tells this server from its replicas: they scrape the same targets at other moments. */
 static uint64_t offset_seed(const Config *c) {
@@ -145,25 +153,22 @@ static void apply_scraping(Server *s) {
     scrape_manager_apply(s->scrape, c->scrape, c->n_scrape, s->loaded.config, offset_seed(c));
     DiscoverySet *sets = NEW_ARRAY(DiscoverySet, c->n_scrape);
     for (size_t i = 0; i < c->n_scrape; i++) {
-        sets[i] = (DiscoverySet){.name = c->scrape[i]->job_name,
-                                 .configs = &c->scrape[i]->sd};
+        sets[i] = (DiscoverySet){.name = c->scrape[i]->job_name, .configs = &c->scrape[i]->sd};
     }
     discovery_apply(s->discovery, sets, c->n_scrape);
     mem_free(sets);
 }
 
-/* First what can still refuse, then what cannot. */
-static int apply_all(Server *s, Loaded *l, Problem *problem) {
-    int r = delivery_apply(s->delivery, l->config, &l->dispatch, problem);
-    if (r < 0) {
-        return r;
-    }
+/* Everything was checked when it was read: nothing here refuses. */
+static void apply_all(Server *s, Loaded *l) {
+    delivery_apply(s->delivery, l->config, &l->dispatch);
     Loaded old = s->loaded;
     s->loaded = *l;
     *l = (Loaded){0};
     const ConfigRoot *root = &s->loaded.config->root;
     for (size_t i = 0; i < s->loaded.config->n_unsupported; i++) {
-        log_warn("config", "Not in this version", L_STR("section", s->loaded.config->unsupported[i]));
+        log_warn("config", "Not in this version",
+                 L_STR("section", s->loaded.config->unsupported[i]));
     }
     apply_retention(s);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
@@ -178,7 +183,6 @@ static int apply_all(Server *s, Loaded *l, Problem *problem) {
     if (old.config != s->loaded.config) {
         loaded_release(&old);
     }
-    return 0;
 }
 
 static void note_reload(Server *s, bool ok) {
@@ -190,7 +194,9 @@ static void note_reload(Server *s, bool ok) {
     }
 }
 
-/* ---- reload ------------------------------------------------------------------------------------------------ */
+/* ---- reload
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void read_files(void *arg) {
     Server *s = arg;
@@ -210,11 +216,12 @@ static void files_read(void *arg) {
     char text[2048] = "";
     bool ok = s->reload_result == 0 && !s->stopping;
     if (ok) {
-        ok = apply_all(s, &s->reloaded, &s->reload_problem) == 0;
+        apply_all(s, &s->reloaded);
     }
     loaded_release(&s->reloaded);
     if (ok) {
-        log_info(NULL, "Completed loading of configuration file", L_STR("filename", flag_str("config.file")));
+        log_info(NULL, "Completed loading of configuration file",
+                 L_STR("filename", flag_str("config.file")));
     } else {
         problem_format(&s->reload_problem, text, sizeof(text));
         log_error(NULL, "Error reloading config, the old one stays in force", L_CSTR("err", text));
@@ -253,11 +260,12 @@ static void reload(void *arg, void (*done)(void *, const ApiReloadResult *), voi
 
 static void on_hangup(void *arg) { reload(arg, ignore_result, NULL); }
 
-/* ---- watching the files (--config.auto-reload) -------------------------------------------------------------- */
+/* ---- watching the files (--config.auto-reload)
+ * -------------------------------------------------------------- */
 
 static void sum_files(void *arg) {
     Server *s = arg;
-    s->watch_sum = loaded_checksum(&s->loaded);
+    s->watch_sum = loaded_checksum(s->watch_config);
 }
 
 static void files_summed(void *arg);
@@ -265,12 +273,15 @@ static void files_summed(void *arg);
 static void watch_files(void *arg) {
     Server *s = arg;
     if (!s->stopping) {
+        s->watch_config = config_ref(s->loaded.config);
         work_submit(s->background, sum_files, files_summed, s);
     }
 }
 
 static void files_summed(void *arg) {
     Server *s = arg;
+    config_unref(s->watch_config);
+    s->watch_config = NULL;
     if (s->stopping) {
         return;
     }
@@ -281,7 +292,8 @@ static void files_summed(void *arg) {
     loop_timer_after(&s->watch_timer, MAX(flag_int("config.auto-reload-interval"), SECOND_MS));
 }
 
-/* ---- maintenance of the database ---------------------------------------------------------------------------- */
+/* ---- maintenance of the database
+ * ---------------------------------------------------------------------------- */
 
 static void maintain(void *arg) {
     Server *s = arg;
@@ -307,7 +319,9 @@ static void start_maintenance(void *arg) {
     }
 }
 
-/* ---- stop --------------------------------------------------------------------------------------------------- */
+/* ---- stop
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void http_stopped(void *arg) {
     Server *s = arg;
@@ -329,6 +343,9 @@ static void stop(void *arg) {
     metric_set(s->ready_gauge, 0);
     loop_timer_stop(&s->maintain_timer);
     loop_timer_stop(&s->watch_timer);
+    if (s->api.tsdb) { /* else it is still being opened, or never was */
+        tsdb_stop_maintenance(s->tsdb);
+    }
     if (s->rules) {
         rule_manager_stop(s->rules);
     }
@@ -350,7 +367,8 @@ static void quit(void *arg) {
     loop_post(s->loop, stop, s);
 }
 
-/* ---- what the API asks -------------------------------------------------------------------------------------- */
+/* ---- what the API asks
+ * -------------------------------------------------------------------------------------- */
 
 static void fill_runtime(void *arg, ApiRuntime *ret) {
     Server *s = arg;
@@ -411,7 +429,9 @@ static void setup_api(Server *s) {
                    .server = s};
 }
 
-/* ---- start -------------------------------------------------------------------------------------------------- */
+/* ---- start
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void open_database(void *arg) {
     Server *s = arg;
@@ -423,9 +443,14 @@ static void open_database(void *arg) {
                      .retention_ms = retention_ms,
                      .retention_bytes = retention_bytes,
                      .block_range_ms = flag_int("storage.tsdb.min-block-duration"),
+                     .sync_interval_ms = flag_int("storage.tsdb.journal-sync-interval"),
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
                      .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size};
     s->open_result = tsdb_open(&o, &s->tsdb, &s->open_problem);
+    if (s->open_result == 0 && s->loaded.dispatch) {
+        s->open_result =
+            delivery_open(s->delivery, flag_str("storage.tsdb.path"), &s->open_problem);
+    }
 }
 
 static void start_parts(Server *s) {
@@ -477,7 +502,6 @@ static void fail_start(Server *s, const char *msg, const Problem *p) {
 
 static void database_opened(void *arg) {
     Server *s = arg;
-    Problem p = {0};
     s->opening = false;
     if (s->open_result < 0) {
         fail_start(s, "Opening storage failed", &s->open_problem);
@@ -486,16 +510,10 @@ static void database_opened(void *arg) {
     if (s->stopping) {
         return;
     }
-    if (delivery_start(s->delivery, flag_str("storage.tsdb.path"), &s->loaded.dispatch, &p) < 0) {
-        fail_start(s, "Starting the delivery of alerts failed", &p);
-        return;
-    }
+    delivery_start(s->delivery, &s->loaded.dispatch);
     start_parts(s);
     Loaded first = s->loaded;
-    if (apply_all(s, &first, &p) < 0) {
-        fail_start(s, "Applying the configuration failed", &p);
-        return;
-    }
+    apply_all(s, &first);
     note_reload(s, true);
     s->api.ready = true;
     metric_set(s->ready_gauge, 1);
@@ -544,10 +562,11 @@ static int check_web_config(Problem *p) {
         return problem_set(p, 0, 0, "%.*s: %s", SA(path), strerror(-r));
     }
     if (str_trim(buf_str(&text)).n) {
-        return problem_set(p, 0, 0,
-                           "%.*s: this version serves neither TLS nor passwords; it does not start rather "
-                           "than listen without the protection this file asks for",
-                           SA(path));
+        return problem_set(
+            p, 0, 0,
+            "%.*s: this version serves neither TLS nor passwords; it does not start rather "
+            "than listen without the protection this file asks for",
+            SA(path));
     }
     return 0;
 }
@@ -557,6 +576,7 @@ static PromqlEngine *new_engine(void) {
         .lookback_ms = flag_int("query.lookback-delta"),
         .timeout_ms = flag_int("query.timeout"),
         .samples_max = (uint64_t)flag_int("query.max-samples"),
+        .query_bytes_max = flag("query.max-memory-per-query")->size,
         .experimental_functions = feature_on(FEATURE_EXPERIMENTAL_FUNCTIONS),
         .duration_expr = true,
         .delayed_name_removal = feature_on(FEATURE_DELAYED_NAME_REMOVAL),
@@ -568,15 +588,18 @@ static PromqlEngine *new_engine(void) {
 
 static void setup_metrics(Server *s) {
     process_metrics_start(s->start_ms);
-    s->reload_gauge = metric_gauge("prometheus_config_last_reload_successful",
-                                   "Whether the last configuration reload attempt was successful.", NULL);
+    s->reload_gauge =
+        metric_gauge("prometheus_config_last_reload_successful",
+                     "Whether the last configuration reload attempt was successful.", NULL);
     s->reload_time_gauge =
         metric_gauge("prometheus_config_last_reload_success_timestamp_seconds",
                      "Timestamp of the last successful configuration reload.", NULL);
-    s->ready_gauge = metric_gauge("prometheus_ready", "Whether the server has started completely.", NULL);
+    s->ready_gauge =
+        metric_gauge("prometheus_ready", "Whether the server has started completely.", NULL);
 }
 
-/* Threads: two ingest workers keep up with what two cores can parse; queries wait for one another beyond their number. */
+/* Threads: two ingest workers keep up with what two cores can parse; queries wait for one another
+ * beyond their number. */
 static int start_loop(Server *s) {
     unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
     int r = loop_new(&s->loop);
@@ -587,7 +610,8 @@ static int start_loop(Server *s) {
         r = work_pool_new(s->loop, "ingest", MIN(cores, 8u), &s->ingest);
     }
     if (r == 0) {
-        r = work_pool_new(s->loop, "query", (unsigned)MAX(flag_int("query.max-concurrency"), 1), &s->queries);
+        r = work_pool_new(s->loop, "query", (unsigned)MAX(flag_int("query.max-concurrency"), 1),
+                          &s->queries);
     }
     if (r == 0) {
         r = work_pool_new(s->loop, "background", 2, &s->background);

@@ -29,8 +29,8 @@ static void finished(void *arg, HttpCallResult *r) {
     loop_stop(x->loop);
 }
 
-static int exchange(Str base, const char *method, const char *path, Str form, Buf *body, int *ret_status,
-                    Problem *problem) {
+static int exchange(Str base, const char *method, const char *path, Str form, Buf *body,
+                    int *ret_status, Problem *problem) {
     Exchange x = {.body = body, .problem = problem};
     HttpClient *client;
     int r = loop_new(&x.loop);
@@ -42,7 +42,8 @@ static int exchange(Str base, const char *method, const char *path, Str form, Bu
         base.n--;
     }
     CLEANUP(buf_deinit) Buf url = BUF_INIT(0);
-    buf_addf(&url, "%s%.*s%s", str_find_str(base, STR("://")) < base.n ? "" : "http://", SA(base), path);
+    buf_addf(&url, "%s%.*s%s", str_find_str(base, STR("://")) < base.n ? "" : "http://", SA(base),
+             path);
     if (!post && form.n) {
         buf_addf(&url, "?%.*s", SA(form));
     }
@@ -85,11 +86,13 @@ static int call(Str base, const char *method, const char *path, Str form, Json *
     if (!root || !str_eqc(json_to_str(json_member(root, "status")), "success")) {
         Str error = json_to_str(json_member(root, "error"));
         if (error.n) {
-            problem_set(problem, 0, 0, "%.*s: %.*s", SA(json_to_str(json_member(root, "errorType"))),
-                        SA(error));
+            problem_set(problem, 0, 0, "%.*s: %.*s",
+                        SA(json_to_str(json_member(root, "errorType"))), SA(error));
         } else {
-            problem_set(problem, 0, 0, "the server answered with status %d and no JSON envelope: %.*s",
-                        status, (int)MIN(body.n, (size_t)200), body.p ? body.p : "");
+            Str text = str_trim(buf_str(&body));
+            problem_set(problem, 0, 0,
+                        "the server answered with status %d and not as Prometheus does: %.*s",
+                        status, (int)MIN(text.n, (size_t)200), text.p ? text.p : "");
         }
         json_free(root);
         return -EIO;

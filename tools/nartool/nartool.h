@@ -1,4 +1,5 @@
-/* The command line tool: a row a command in commands.def, a file a family of commands. Exit codes are promtool's. */
+/* The command line tool: a row a command in commands.def, a file a family of commands. Exit codes
+ * are promtool's. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,11 +24,13 @@ typedef struct Args {
     size_t n;
 } Args;
 
-/* "--name=value" or "--name value" is removed and its value given; STR_NULL when absent. Repeats: call again. */
+/* "--name=value" or "--name value" is removed and its value given; STR_NULL when absent. Repeats:
+ * call again. */
 Str args_flag(Args *a, const char *name);
 /* "--name" without a value is removed. */
 bool args_switch(Args *a, const char *name);
-/* After all flags were taken: complains about what is left of them and about the number of words. */
+/* After all flags were taken: complains about what is left of them and about the number of words.
+ */
 bool args_expect(const Args *a, size_t least, size_t most, const char *usage);
 
 /* "error: ..." on stderr; returns EXIT_FAILED. */

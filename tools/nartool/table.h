@@ -1,6 +1,7 @@
 /*
- * Rows and columns of text for people and for programs: aligned columns on a terminal, with the labels that are the
- * same in every row said once above the table; tab-separated values with a heading line otherwise.
+ * Rows and columns of text for people and for programs: aligned columns on a terminal, with the
+ * labels that are the same in every row said once above the table; tab-separated values with a
+ * heading line otherwise.
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 typedef struct Table {
     Arena *arena;
     VEC(Str) columns;
-    VEC(Str *) rows;     /* each with room for columns_max cells */
+    VEC(Str *) rows;      /* each with room for columns_max cells */
     size_t value_columns; /* at the right: never folded, aligned right */
 } Table;
 
@@ -23,7 +24,8 @@ typedef struct Table {
 void table_deinit(Table *t);
 /* A new row; cells are empty. */
 Str *table_row(Table *t);
-/* The column of that name, made at the end of the label columns if it is new; TABLE_COLUMNS_MAX when there are too many. */
+/* The column of that name, made at the end of the label columns if it is new; TABLE_COLUMNS_MAX
+ * when there are too many. */
 size_t table_column(Table *t, Str name);
 void table_print(const Table *t, bool tsv, FILE *out);
 /* Sets a cell per label of a JSON object of strings. */

@@ -33,7 +33,7 @@ static const struct {
      "unknown key \"email_config\" in receiver; did you mean \"email_configs\"?", 4},
 };
 
-TEST(each_mistake_is_named) {
+TEST (each_mistake_is_named) {
     for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
         Problem p;
         AmConfig *c;
@@ -43,7 +43,7 @@ TEST(each_mistake_is_named) {
     }
 }
 
-TEST(routes_inherit_and_have_keys) {
+TEST (routes_inherit_and_have_keys) {
     Problem p;
     AmConfig *c;
     CHECK_INT(parse("route:\n  receiver: a\n  group_by: [y, x]\n  labels: {k: v}\n  routes:\n"
@@ -68,7 +68,7 @@ static void collect(void *arg, const AmRoute *r) {
     buf_addf(b, "%.*s ", SA(r->key));
 }
 
-TEST(the_first_matching_child_wins_unless_it_continues) {
+TEST (the_first_matching_child_wins_unless_it_continues) {
     Problem p;
     AmConfig *c;
     CHECK_INT(parse("route:\n  receiver: a\n  routes:\n"
@@ -106,7 +106,7 @@ static const struct {
     {"={x}", NULL},
 };
 
-TEST(matchers_are_read_in_both_grammars) {
+TEST (matchers_are_read_in_both_grammars) {
     for (size_t i = 0; i < sizeof(MATCHERS) / sizeof(MATCHERS[0]); i++) {
         Arena a = ARENA_INIT(0);
         MatcherList l = {0};

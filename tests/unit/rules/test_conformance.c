@@ -74,7 +74,7 @@ static void each_file(const char *sub, int (*fn)(void *, const char *)) {
     CHECK_INT(bad, 0);
 }
 
-TEST(alertmanager_files_get_its_verdict) {
+TEST (alertmanager_files_get_its_verdict) {
     each_file("alertmanager", alertmanager_file);
 }
 
@@ -91,7 +91,7 @@ static int rule_file(void *arg, const char *name) {
     return 0;
 }
 
-TEST(rule_files_get_prometheus_verdict) {
+TEST (rule_files_get_prometheus_verdict) {
     each_file("rules", rule_file);
 }
 
@@ -117,6 +117,6 @@ static int promtool_file(void *arg, const char *name) {
     return 0;
 }
 
-TEST(rule_files_of_promtool_get_its_verdict) {
+TEST (rule_files_of_promtool_get_its_verdict) {
     each_file("promtool", promtool_file);
 }

@@ -129,7 +129,7 @@ static AlertState state_of(World *w, size_t rule) {
     return st;
 }
 
-TEST(an_alert_waits_fires_is_resent_and_resolves) {
+TEST (an_alert_waits_fires_is_resent_and_resolves) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -169,7 +169,7 @@ TEST(an_alert_waits_fires_is_resent_and_resolves) {
 static const char FOR_RULE[] = "groups:\n- name: g\n  rules:\n"
                                "  - alert: Slow\n    expr: metric > 5\n    for: 30m\n";
 
-TEST(queries_are_shown_as_the_language_prints_them) {
+TEST (queries_are_shown_as_the_language_prints_them) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -183,7 +183,7 @@ TEST(queries_are_shown_as_the_language_prints_them) {
     mem_storage_free(storage);
 }
 
-TEST(the_time_in_pending_survives_a_restart) {
+TEST (the_time_in_pending_survives_a_restart) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -204,7 +204,7 @@ TEST(the_time_in_pending_survives_a_restart) {
     mem_storage_free(storage);
 }
 
-TEST(a_reload_keeps_the_state_of_alerts) {
+TEST (a_reload_keeps_the_state_of_alerts) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -236,7 +236,7 @@ TEST(a_reload_keeps_the_state_of_alerts) {
     mem_storage_free(storage);
 }
 
-TEST(keep_firing_for_bridges_a_gap) {
+TEST (keep_firing_for_bridges_a_gap) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);
@@ -252,7 +252,7 @@ TEST(keep_firing_for_bridges_a_gap) {
     mem_storage_free(storage);
 }
 
-TEST(errors_of_a_rule_are_shown_and_others_go_on) {
+TEST (errors_of_a_rule_are_shown_and_others_go_on) {
     World w;
     Storage *storage = mem_storage_new();
     world_start(&w, START, storage);

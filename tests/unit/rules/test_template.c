@@ -104,7 +104,7 @@ static void run_prometheus(Str in, Buf *out) {
     prom_template_free(t);
 }
 
-TEST(prometheus_functions_print_what_promtool_prints) {
+TEST (prometheus_functions_print_what_promtool_prints) {
     run_table("template/prometheus.tsv", run_prometheus);
 }
 
@@ -147,7 +147,7 @@ static void run_alertmanager(Str in, Buf *out) {
     arena_deinit(&arena);
 }
 
-TEST(alertmanagers_functions_print_what_amtool_prints) {
+TEST (alertmanagers_functions_print_what_amtool_prints) {
     run_table("template/alertmanager.tsv", run_alertmanager);
 }
 
@@ -160,7 +160,7 @@ static void check_fails(Str text, const char *part) {
     }
 }
 
-TEST(a_template_that_never_ends_is_stopped) {
+TEST (a_template_that_never_ends_is_stopped) {
     check_fails(STR("{{ define \"a\" }}{{ template \"a\" }}{{ end }}{{ template \"a\" }}"),
                 "maximum template depth");
     check_fails(STR("{{ range 100000 }}{{ range 100000 }}{{ end }}{{ end }}"), "too many steps");
@@ -171,7 +171,7 @@ TEST(a_template_that_never_ends_is_stopped) {
         "too much");
 }
 
-TEST(every_prefix_of_a_template_is_refused_or_runs) {
+TEST (every_prefix_of_a_template_is_refused_or_runs) {
     Str text = STR("{{- if and .Value (gt $value 1.0) -}}{{ range $i, $e := query \"up\" }}"
                    "{{ $e.Labels.x | printf `%q` }}{{ else }}{{/* c */}}{{ end }}{{ end }}");
     for (size_t n = 0; n <= text.n; n++) {
