@@ -43,6 +43,7 @@ DOORS = {
     r"jansson\.h": ["src/format"],
     r"re2/.*": ["src/base/cxx"],
     r"xxhash\.h": ["src/base"],
+    r"crypt\.h": ["src/net"],
     r"openssl/.*": ["src/model", "src/net", "rules/notify"],
 }
 
