@@ -25,11 +25,20 @@ static Annotation *entry(Annotations *a, Str text, bool *is_new) {
     return x;
 }
 
-void annotations_add(Annotations *a, AnnotationKind kind, uint32_t pos, Str text) {
+static Annotation *add(Annotations *a, AnnotationKind kind, uint32_t pos, Str text) {
     bool is_new;
     Annotation *x = entry(a, text, &is_new);
     x->kind = kind;
     x->pos = is_new ? pos : MAX(x->pos, pos);
+    return x;
+}
+
+void annotations_add(Annotations *a, AnnotationKind kind, uint32_t pos, Str text) {
+    (void)add(a, kind, pos, text);
+}
+
+void annotations_add_counted(Annotations *a, AnnotationKind kind, uint32_t pos, Str text) {
+    add(a, kind, pos, text)->occurrences++;
 }
 
 void annotations_add_fix(Annotations *a, uint32_t pos, Str text, const MonotonicityFix *fix) {
@@ -68,6 +77,8 @@ void annotation_format(const Annotation *a, Str query, Buf *b) {
         buf_add_cstr(b, " to ");
         add_whole_seconds(b, a->fix.t_max);
     }
+    if (a->occurrences > 1)
+        buf_addf(b, " (%llu occurrences)", (unsigned long long)a->occurrences);
     int line, column;
     promql_position(query, a->pos, &line, &column);
     buf_addf(b, " (%d:%d)", line, column);

@@ -24,6 +24,7 @@ typedef struct Annotation {
     uint32_t pos; /* byte offset in the query */
     bool is_fix;
     MonotonicityFix fix;
+    uint64_t occurrences; /* 0: not counted */
 } Annotation;
 
 typedef struct Annotations {
@@ -34,6 +35,8 @@ typedef struct Annotations {
 
 void annotations_deinit(Annotations *a);
 void annotations_add(Annotations *a, AnnotationKind kind, uint32_t pos, Str text);
+/* Told with how often it was met. */
+void annotations_add_counted(Annotations *a, AnnotationKind kind, uint32_t pos, Str text);
 void annotations_add_fix(Annotations *a, uint32_t pos, Str text, const MonotonicityFix *fix);
 /* The whole text as Prometheus words it, position at its end. */
 void annotation_format(const Annotation *a, Str query, Buf *b);

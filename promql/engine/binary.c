@@ -6,6 +6,8 @@
 
 bool op_is_comparison(BinaryOp op) { return op >= OP_EQ && op <= OP_GE; }
 
+static bool op_is_trim(BinaryOp op) { return op == OP_TRIM_UPPER || op == OP_TRIM_LOWER; }
+
 bool op_drops_name(BinaryOp op) { return op <= OP_ATAN2; }
 
 static bool compare(BinaryOp op, double l, double r) {
@@ -78,7 +80,7 @@ static bool pair_floats(BinaryOp op, bool return_bool, bool keep_right, BinaryVa
 /* Cell by cell: there are histograms, or the operator wants them. */
 static int mixed_cells(const BinaryCells *b, const Column *l, const Column *r, Column *out) {
     BinaryOp op = b->node->binary.op;
-    bool trim = op == OP_TRIM_UPPER || op == OP_TRIM_LOWER;
+    bool trim = op_is_trim(op);
     const FloatHistogram **h = SCOPE_ZARRAY(b->scope, const FloatHistogram *, out->n);
     if (!h)
         return -EINVAL;
@@ -100,7 +102,7 @@ static int mixed_cells(const BinaryCells *b, const Column *l, const Column *r, C
 
 int binary_cells(const BinaryCells *b, const Column *l, const Column *r, Column *out) {
     BinaryOp op = b->node->binary.op;
-    if (l->h || r->h || op == OP_TRIM_UPPER || op == OP_TRIM_LOWER)
+    if (l->h || r->h || op_is_trim(op))
         return mixed_cells(b, l, r, out);
     size_t n = out->n;
     for (size_t i = 0; i < n; i++)

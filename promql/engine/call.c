@@ -24,6 +24,7 @@ static const FunctionImpl functions[FN_COUNT] = {
     [FN_TIME] = {.scalar = scalar_time},
     [FN_PI] = {.scalar = scalar_pi},
     [FN_TIMESTAMP] = {.vector = call_timestamp},
+    [FN_START_TIMESTAMP] = {.vector = call_start_timestamp},
     [FN_YEAR] = {.vector = call_date},
     [FN_MONTH] = {.vector = call_date},
     [FN_DAY_OF_MONTH] = {.vector = call_date},
@@ -128,5 +129,5 @@ int eval_call_scalar(Eval *ev, const Node *n, const Grid *g, double *ret) {
 int eval_vector_selector(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     if (n->vector.smoothed)
         return smoothed_columns(ev, n, g, out);
-    return selector_columns(ev, n, g, false, out);
+    return selector_columns(ev, n, g, SELECTOR_SAMPLES, out);
 }

@@ -44,6 +44,7 @@ int call_clamp(Eval *ev, const Node *call, const Grid *g, Sink *out);
 
 /* fn_time.c */
 int call_date(Eval *ev, const Node *call, const Grid *g, Sink *out);
+int call_start_timestamp(Eval *ev, const Node *call, const Grid *g, Sink *out);
 int call_timestamp(Eval *ev, const Node *call, const Grid *g, Sink *out);
 
 /* fn_vector.c */

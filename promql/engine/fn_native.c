@@ -37,6 +37,15 @@ static int pair_scaled(const BinaryCells *b, const FloatHistogram *h, double by,
     return pair_result(b, &n, ret);
 }
 
+static int pair_trimmed(const BinaryCells *b, const FloatHistogram *h, double at, bool upper,
+                        BinaryValue *ret) {
+    Native n;
+    if (native_of(b->scope, h, &n) < 0)
+        return -EINVAL;
+    native_trim(&n, at, upper);
+    return pair_result(b, &n, ret);
+}
+
 static int pair_added(const BinaryCells *b, const BinaryValue *l, const BinaryValue *r,
                       bool subtract, BinaryValue *ret) {
     Native x, y;
@@ -79,9 +88,7 @@ int native_pair(const BinaryCells *b, const BinaryValue *l, const BinaryValue *r
     if (lh && !rh && op == OP_DIV)
         return pair_scaled(b, l->h, r->v, true, ret);
     if (lh && !rh && (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER))
-        return eval_fail(b->ev, PROMQL_EXECUTION,
-                         "native histograms are not evaluated yet in operator %s",
-                         binary_op_text(op));
+        return pair_trimmed(b, l->h, r->v, op == OP_TRIM_UPPER, ret);
     const char *text = binary_op_text(op);
     annotate(b->ev, ANNOTATION_INFO, b->node,
              "incompatible sample types encountered for binary operator \"%s\": %s %s %s", text,
@@ -91,7 +98,7 @@ int native_pair(const BinaryCells *b, const BinaryValue *l, const BinaryValue *r
 
 /* ---- windows */
 
-static int set_native(const RangeInput *in, Column *out, size_t step, const Native *n) {
+int native_set(const RangeInput *in, Column *out, size_t step, const Native *n) {
     if (column_need_histograms(in->scope, out) < 0)
         return -EINVAL;
     out->kind[step] = CELL_HISTOGRAM;
@@ -111,10 +118,10 @@ int native_sum_window(Eval *ev, const RangeInput *in, Column *out, size_t step, 
     sum.notes.reset_conflict = sum.saw_reset && sum.saw_no_reset;
     annotate_notes(ev, in->arg, &sum.notes, "aggregation");
     native_sum_finish(&sum);
-    return set_native(in, out, step, &sum.value);
+    return native_set(in, out, step, &sum.value);
 }
 
-static void annotate_wrong_kind(Eval *ev, const RangeInput *in, const char *wanted) {
+void annotate_wrong_kind(Eval *ev, const RangeInput *in, const char *wanted) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     buf_add_quoted(&b, labels_metric_name(in->labels));
     annotate(ev, ANNOTATION_WARNING, in->arg, "this native histogram metric is not a %s: %.*s",
@@ -136,19 +143,33 @@ static bool check_window(Eval *ev, const RangeInput *in, const FloatHistogram *c
     return true;
 }
 
-static int add_resets(const RangeInput *in, Native *acc, const FloatHistogram *prev,
-                      const FloatHistogram *const *h, uint32_t n, NativeNotes *notes) {
-    for (uint32_t k = 1; k < n; k++) {
+/* Does sample k of the series begin anew, coming after prev, which stands for the sample before? */
+static int is_reset_at(const RangeInput *in, const FloatHistogram *prev, uint32_t k, bool *ret) {
+    *ret = start_is_reset(in->histogram_st, in->histogram_t, k);
+    return *ret ? 0 : native_is_reset(in->scope, prev, in->histograms[k], ret);
+}
+
+static int add_resets(const RangeInput *in, Native *acc, const FloatHistogram *prev, size_t step,
+                      NativeNotes *notes) {
+    for (uint32_t k = in->hlo[step] + 1; k < in->hhi[step]; k++) {
         bool reset;
         Native p;
-        if (native_is_reset(in->scope, prev, h[k], &reset) < 0)
+        if (is_reset_at(in, prev, k, &reset) < 0)
             return -EINVAL;
         if (reset &&
             (native_of(in->scope, prev, &p) < 0 || native_add(in->scope, acc, &p, 1, notes) < 0))
             return -EINVAL;
-        prev = h[k];
+        prev = in->histograms[k];
     }
     return 0;
+}
+
+static void find_overlap(Eval *ev, const RangeInput *in, size_t step) {
+    uint32_t k = in->hlo[step] + 1;
+    while (k < in->hhi[step] && !start_overlaps(in->histogram_st, in->histogram_t, k))
+        k++;
+    if (k < in->hhi[step])
+        annotate_start_overlap(ev, in);
 }
 
 int native_increase(Eval *ev, const RangeInput *in, size_t step, bool counter, Native *ret) {
@@ -162,7 +183,7 @@ int native_increase(Eval *ev, const RangeInput *in, size_t step, bool counter, N
     if (counter && any)
         annotate_wrong_kind(ev, in, "counter");
     bool reset = false;
-    if (counter && native_is_reset(in->scope, prev, h[1], &reset) < 0)
+    if (counter && is_reset_at(in, prev, in->hlo[step] + 1, &reset) < 0)
         return -EINVAL;
     if (reset) /* the first may be of any layout then */
         prev = &nothing;
@@ -180,10 +201,12 @@ int native_increase(Eval *ev, const RangeInput *in, size_t step, bool counter, N
         return -EINVAL;
     native_reduce(ret, schema);
     if (native_add(in->scope, ret, &p, -1, &sub) < 0 ||
-        (counter && add_resets(in, ret, prev, h, n, &plus) < 0))
+        (counter && add_resets(in, ret, prev, step, &plus) < 0))
         return -EINVAL;
     if (!counter && !gauges)
         annotate_wrong_kind(ev, in, "gauge");
+    if (counter && in->histogram_st)
+        find_overlap(ev, in, step);
     sub.reset_conflict = plus.reset_conflict = false; /* resets were looked for here */
     annotate_notes(ev, in->arg, &sub, "subtraction");
     annotate_notes(ev, in->arg, &plus, "addition");
@@ -195,9 +218,24 @@ int native_increase(Eval *ev, const RangeInput *in, size_t step, bool counter, N
     return 1;
 }
 
+int native_add_first(Eval *ev, const RangeInput *in, size_t step, Native *n) {
+    Native first;
+    NativeNotes notes = {0};
+    if (native_of(in->scope, in->histograms[in->hlo[step]], &first) < 0 ||
+        native_add(in->scope, n, &first, 1, &notes) < 0)
+        return -EINVAL;
+    if (notes.incompatible) {
+        annotate_mixed_buckets(ev, in->arg, in->labels);
+        return 0;
+    }
+    notes.reset_conflict = false;
+    annotate_notes(ev, in->arg, &notes, "addition");
+    return 1;
+}
+
 int native_rate_result(const RangeInput *in, Column *out, size_t step, Native *n, double factor) {
     native_mul(n, factor);
-    return set_native(in, out, step, n);
+    return native_set(in, out, step, n);
 }
 
 int native_last_two(Eval *ev, const RangeInput *in, Column *out, size_t step) {
@@ -211,7 +249,7 @@ int native_last_two(Eval *ev, const RangeInput *in, Column *out, size_t step) {
     Native n, p;
     NativeNotes notes = {0};
     if (native_of(in->scope, last, &n) < 0 || native_of(in->scope, prev, &p) < 0 ||
-        (rate && native_is_reset(in->scope, prev, last, &reset) < 0) ||
+        (rate && is_reset_at(in, prev, k, &reset) < 0) ||
         (!reset && native_add(in->scope, &n, &p, -1, &notes) < 0))
         return -EINVAL;
     if (notes.incompatible) {
@@ -223,7 +261,7 @@ int native_last_two(Eval *ev, const RangeInput *in, Column *out, size_t step) {
     n.hint = RESET_GAUGE;
     if (rate)
         native_div(&n, (double)(in->histogram_t[k] - in->histogram_t[k - 1]) / 1000);
-    return set_native(in, out, step, &n);
+    return native_set(in, out, step, &n);
 }
 
 /* resets() and changes() of a window with histograms: samples of both kinds in order of time. */
@@ -233,15 +271,18 @@ int native_count_events(const RangeInput *in, uint32_t f, uint32_t fend, uint32_
     double prev = 0, n = 0;
     for (bool first = true; f < fend || h < hend; first = false) {
         bool is_float = h == hend || (f < fend && in->float_t[f] < in->histogram_t[h]);
+        uint32_t k = is_float ? f : h;
         const FloatHistogram *cur_h = is_float ? NULL : in->histograms[h++];
         double cur = is_float ? in->float_v[f++] : 0;
         bool event = !prev_h != !cur_h;
         if (!event && cur_h && in->id == FN_CHANGES)
             event = !native_equal(prev_h, cur_h);
-        else if (!event && cur_h && native_is_reset(in->scope, prev_h, cur_h, &event) < 0)
+        else if (!event && cur_h && is_reset_at(in, prev_h, k, &event) < 0)
             return -EINVAL;
+        else if (!event && !cur_h && !first && in->id == FN_RESETS)
+            event = cur < prev || start_is_reset(in->float_st, in->float_t, k);
         else if (!event && !cur_h)
-            event = in->id == FN_RESETS ? cur < prev : cur != prev && !(isnan(cur) && isnan(prev));
+            event = cur != prev && !(isnan(cur) && isnan(prev));
         n += event && !first;
         prev = cur;
         prev_h = cur_h;

@@ -5,17 +5,29 @@
  */
 #include "promql/engine/fn_native.h"
 
-/* Indexes of samples lower than the one before, once a series. */
+/* Indexes of samples behind a reset, once a series. */
 typedef struct Resets {
     const uint32_t *at;
     size_t n;
 } Resets;
 
-static int find_resets(const RangeInput *in, Resets *ret) {
+static inline bool float_reset(const RangeInput *in, size_t i) {
+    return in->float_v[i] < in->float_v[i - 1] || start_is_reset(in->float_st, in->float_t, i);
+}
+
+/* With start times each sample is looked at in full; values alone are compared many at once. */
+static size_t count_resets(const RangeInput *in) {
     size_t n = 0;
     const double *v = in->float_v;
-    for (size_t i = 1; i < in->n_floats; i++)
+    for (size_t i = 1; in->float_st && i < in->n_floats; i++)
+        n += float_reset(in, i);
+    for (size_t i = 1; !in->float_st && i < in->n_floats; i++)
         n += v[i] < v[i - 1];
+    return n;
+}
+
+static int find_resets(const RangeInput *in, Resets *ret) {
+    size_t n = count_resets(in);
     *ret = (Resets){NULL, n};
     if (!n)
         return 0;
@@ -24,7 +36,7 @@ static int find_resets(const RangeInput *in, Resets *ret) {
         return -EINVAL;
     size_t k = 0;
     for (size_t i = 1; i < in->n_floats; i++)
-        if (v[i] < v[i - 1])
+        if (float_reset(in, i))
             at[k++] = (uint32_t)i;
     ret->at = at;
     return 0;
@@ -42,7 +54,7 @@ typedef struct Shape {
     double factor; /* when the start is not held back by a counter's zero */
 } Shape;
 
-static double range_seconds(int64_t ms) {
+double range_seconds(int64_t ms) {
     return (double)(ms / 1000) + (double)(ms % 1000 * 1000000) / 1e9;
 }
 
@@ -98,6 +110,23 @@ static double extrapolation(RateWalk *w, size_t step, int64_t first_t, int64_t l
     return s->factor;
 }
 
+/* Whether the window's first sample tells that its counter began inside the window. */
+static bool starts_inside(const RateWalk *w, size_t step, int64_t st, int64_t first_t) {
+    return w->counter && st != 0 && st > range_ref(w->in, step) - w->in->range_ms && st < first_t;
+}
+
+/* The same as extrapolation() when the counter is known to begin with 0 at st. */
+static double extrapolation_from_start(const RateWalk *w, size_t step, int64_t st, int64_t first_t,
+                                       int64_t last_t, uint32_t n) {
+    double gap_s = n > 1 ? (double)(last_t - first_t) / 1000 / (double)(n - 1) : 0;
+    double interval_s = (double)(last_t - st) / 1000;
+    double to_end_s = (double)(range_ref(w->in, step) - last_t) / 1000;
+    if (to_end_s >= gap_s * 1.1)
+        to_end_s = gap_s / 2;
+    double factor = interval_s != 0 ? (interval_s + 0.0 + to_end_s) / interval_s : 1;
+    return w->per_second ? factor / range_seconds(w->in->range_ms) : factor;
+}
+
 static double rate_of_window(RateWalk *w, size_t step, uint32_t lo, uint32_t hi) {
     const RangeInput *in = w->in;
     const double *v = in->float_v;
@@ -108,6 +137,12 @@ static double rate_of_window(RateWalk *w, size_t step, uint32_t lo, uint32_t hi)
         for (size_t k = w->reset_lo; k < w->resets.n && w->resets.at[k] < hi; k++)
             result += v[w->resets.at[k] - 1];
     }
+    int64_t st = in->float_st ? in->float_st[lo] : 0;
+    if (starts_inside(w, step, st, in->float_t[lo])) {
+        double factor =
+            extrapolation_from_start(w, step, st, in->float_t[lo], in->float_t[hi - 1], hi - lo);
+        return (result + first) * factor;
+    }
     return result *
            extrapolation(w, step, in->float_t[lo], in->float_t[hi - 1], hi - lo, first, result);
 }
@@ -115,28 +150,61 @@ static double rate_of_window(RateWalk *w, size_t step, uint32_t lo, uint32_t hi)
 static int rate_of_histograms(Eval *ev, RateWalk *w, size_t step, Column *out) {
     const RangeInput *in = w->in;
     Native n;
-    int r = native_increase(ev, in, step, w->counter, &n);
-    if (r <= 0)
-        return r;
     uint32_t lo = in->hlo[step], hi = in->hhi[step];
+    int64_t st = in->histogram_st ? in->histogram_st[lo] : 0;
+    bool inside = starts_inside(w, step, st, in->histogram_t[lo]);
+    if (hi - lo < 2 && !inside)
+        return 0;
+    int r = hi - lo < 2 ? native_of(in->scope, in->histograms[lo], &n)
+                        : native_increase(ev, in, step, w->counter, &n);
+    if (r < 0 || (r == 0 && hi - lo >= 2))
+        return r;
+    if (inside) {
+        r = hi - lo < 2 ? 1 : native_add_first(ev, in, step, &n);
+        if (r <= 0)
+            return r;
+        double f = extrapolation_from_start(w, step, st, in->histogram_t[lo],
+                                            in->histogram_t[hi - 1], hi - lo);
+        return native_rate_result(in, out, step, &n, f);
+    }
     double factor = extrapolation(w, step, in->histogram_t[lo], in->histogram_t[hi - 1], hi - lo,
                                   in->histograms[lo]->count, n.count);
     return native_rate_result(in, out, step, &n, factor);
+}
+
+static bool begins_with_start(const RateWalk *w, size_t step, uint32_t lo) {
+    const RangeInput *in = w->in;
+    return in->float_st && starts_inside(w, step, in->float_st[lo], in->float_t[lo]);
+}
+
+/* One warning a window in which a start time overlaps. */
+static void find_overlaps(Eval *ev, const RangeInput *in) {
+    for (size_t i = 0; i < in->grid.n; i++) {
+        uint32_t k = in->lo[i] + 1;
+        if (range_histograms(in, i)) /* told when they are added up */
+            continue;
+        while (k < in->hi[i] && !start_overlaps(in->float_st, in->float_t, k))
+            k++;
+        if (k < in->hi[i])
+            annotate_start_overlap(ev, in);
+    }
 }
 
 int kernel_rate(Eval *ev, const RangeInput *in, Column *out) {
     RateWalk w = {.in = in, .counter = in->id != FN_DELTA, .per_second = in->id == FN_RATE};
     if (w.counter && find_resets(in, &w.resets) < 0)
         return -EINVAL;
+    if (w.counter && in->float_st)
+        find_overlaps(ev, in);
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t lo = in->lo[i], hi = in->hi[i], nh = range_histograms(in, i);
         if (eval_tick(ev, w.resets.n ? hi - lo : 1) < 0)
             return -EINVAL;
         if (nh && hi > lo)
             annotate_mixed(ev, in);
-        else if (nh > 1 && rate_of_histograms(ev, &w, i, out) < 0)
+        else if (nh && rate_of_histograms(ev, &w, i, out) < 0)
             return -EINVAL;
-        else if (hi - lo >= 2)
+        else if (hi - lo >= 2 || (hi > lo && begins_with_start(&w, i, lo)))
             range_set(out, i, rate_of_window(&w, i, lo, hi));
     }
     return 0;
@@ -151,8 +219,7 @@ static double interpolate(const int64_t *t, const double *v, size_t i, int64_t a
     return y1 + (y2 - y1) * (double)(at - t[i]) / (double)(t[i + 1] - t[i]);
 }
 
-/* First index in [0, n) whose time is past x (or, inclusive, at x); n when there is none. */
-static size_t search_time(const int64_t *t, size_t n, int64_t x, bool inclusive) {
+size_t search_time(const int64_t *t, size_t n, int64_t x, bool inclusive) {
     size_t lo = 0, hi = n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
@@ -194,14 +261,14 @@ int kernel_extended_rate(Eval *ev, const RangeInput *in, Column *out) {
     bool counter = in->id != FN_DELTA;
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t lo = in->lo[i], n = in->hi[i] - lo, nh = range_histograms(in, i);
-        if (eval_tick(ev, n) < 0)
+        if (eval_tick(ev, n + 16 * (uint64_t)nh) < 0)
             return -EINVAL;
         if (nh && n) {
             annotate_mixed(ev, in);
             continue;
         }
-        if (nh)
-            return fail_no_histograms(ev, in);
+        if (nh && native_extended_rate(ev, in, out, i) < 0)
+            return -EINVAL;
         int64_t to = range_ref(in, i), from = to - in->range_ms;
         ExtendedWindow w;
         if (!n || !extended_window(&w, in->float_t + lo, in->float_v + lo, n, from, to,
@@ -237,7 +304,7 @@ int kernel_irate(Eval *ev, const RangeInput *in, Column *out) {
         }
         double last = in->float_v[k], prev = in->float_v[k - 1];
         int64_t between = in->float_t[k] - in->float_t[k - 1];
-        double v = rate && last < prev ? last : last - prev;
+        double v = rate && float_reset(in, k) ? last : last - prev;
         range_set(out, i, rate ? v / ((double)between / 1000) : v);
     }
     return 0;
@@ -266,9 +333,10 @@ static bool anchored_start(const RangeInput *in, size_t step, uint32_t *f, uint3
     return true;
 }
 
-static bool differs(FunctionId id, double prev, double now) {
-    if (id == FN_RESETS)
-        return now < prev;
+static bool differs(const RangeInput *in, size_t k) {
+    double prev = in->float_v[k - 1], now = in->float_v[k];
+    if (in->id == FN_RESETS)
+        return float_reset(in, k);
     return now != prev && !(isnan(now) && isnan(prev));
 }
 
@@ -279,7 +347,7 @@ static int count_events(Eval *ev, const RangeInput *in, Column *out) {
         return -EINVAL;
     before[0] = 0;
     for (size_t k = 1; k < in->n_floats; k++)
-        before[k] = before[k - 1] + differs(in->id, in->float_v[k - 1], in->float_v[k]);
+        before[k] = before[k - 1] + differs(in, k);
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t lo = in->lo[i], hi = in->hi[i], hlo = 0, hhi = 0;
         double n;
@@ -313,9 +381,8 @@ int kernel_smoothed_instant(Eval *ev, const RangeInput *in, Column *out) {
             annotate_mixed(ev, in);
             continue;
         }
-        if (nh)
-            return eval_fail(ev, PROMQL_EXECUTION,
-                             "native histograms are not evaluated yet in smoothed selectors");
+        if (nh && native_smoothed_at(ev, in, out, i) < 0)
+            return -EINVAL;
         if (!n)
             continue;
         const int64_t *t = in->float_t + lo;

@@ -120,17 +120,36 @@ static int timestamp_push(Sink *s, Column *c) {
     return k->next->push(k->next, c);
 }
 
-int call_timestamp(Eval *ev, const Node *call, const Grid *g, Sink *out) {
-    const Node *arg = call->call.args[0];
+/* Takes the values of an expression: it may still fail. */
+static int ignore_push(Sink *s, Column *c) {
+    (void)s;
+    (void)c;
+    return 0;
+}
+
+static int times_of(Eval *ev, const Node *arg, const Grid *g, SelectorCells what, Sink *out) {
     Scope scope;
     scope_init(&scope, ev);
     TimestampSink k = {.sink = {timestamp_push}, .ev = ev, .grid = g, .next = out};
     k.of_samples = arg->kind == NODE_VECTOR_SELECTOR && !arg->vector.smoothed;
     k.check_dup = !ev->o->delayed_name_removal && !name_is_pinned(ev, arg);
     dup_check_init(&k.dup, &scope);
-    int r = k.of_samples ? selector_columns(ev, arg, g, true, &k.sink)
+    int r = k.of_samples ? selector_columns(ev, arg, g, what, &k.sink)
                          : eval_vector(ev, arg, g, &k.sink);
     dup_check_deinit(&k.dup);
     scope_deinit(&scope);
     return r;
+}
+
+int call_timestamp(Eval *ev, const Node *call, const Grid *g, Sink *out) {
+    return times_of(ev, call->call.args[0], g, SELECTOR_TIMES, out);
+}
+
+/* Only samples as they are stored have one. */
+int call_start_timestamp(Eval *ev, const Node *call, const Grid *g, Sink *out) {
+    const Node *arg = call->call.args[0];
+    Sink ignore = {ignore_push};
+    if (!ev->o->start_timestamps || arg->kind != NODE_VECTOR_SELECTOR || arg->vector.smoothed)
+        return eval_vector(ev, arg, g, &ignore);
+    return times_of(ev, arg, g, SELECTOR_STARTS, out);
 }

@@ -87,18 +87,19 @@ FloatHistogram *native_to_histogram(Scope *s, const Native *n) {
 
 /* ---- bounds */
 
+/* The last bucket ends at the greatest number; behind it is one more, for infinities. */
 static double exponential_bound(int32_t schema, int64_t at) {
     if (schema <= 0) {
         int64_t e = at * ((int64_t)1 << -schema);
-        return e >= 1024 ? __DBL_MAX__ : ldexp(1, (int)MAX(e, -2000));
+        return e == 1024 ? __DBL_MAX__ : ldexp(1, (int)MAX(MIN(e, 2000), -2000));
     }
     int64_t per = (int64_t)1 << schema, frac = at & (per - 1), e = at >> schema;
-    if (frac == 0 && e >= 1024)
+    if (frac == 0 && e == 1024)
         return __DBL_MAX__;
     return ldexp(exp2((double)frac / (double)per), (int)MAX(MIN(e, 2000), -2000));
 }
 
-static double upper_bound(const Native *n, int64_t at) {
+double native_bound(const Native *n, int64_t at) {
     if (!native_is_custom(n->schema))
         return exponential_bound(n->schema, at);
     return at < 0 ? -INFINITY : at < n->n_custom ? n->custom[at] : INFINITY;
@@ -268,7 +269,7 @@ static void rebound(Native *n, const double *bounds, uint32_t n_bounds) {
     NativeCells *c = &n->positive;
     uint32_t k = 0, to = 0;
     for (uint32_t i = 0; i < c->n; i++) {
-        double upper = upper_bound(n, c->at[i]);
+        double upper = native_bound(n, c->at[i]);
         while (to < n_bounds && bounds[to] < upper)
             to++;
         if (k && c->at[k - 1] == (int32_t)to) {
@@ -493,6 +494,16 @@ int native_is_reset(Scope *s, const FloatHistogram *prev, const FloatHistogram *
     return 0;
 }
 
+int native_find_reset(Scope *s, const FloatHistogram *prev, FloatHistogram *cur) {
+    bool reset;
+    if (cur->reset_hint != RESET_UNKNOWN)
+        return 0;
+    if (native_is_reset(s, prev, cur, &reset) < 0)
+        return -EINVAL;
+    cur->reset_hint = reset ? RESET_YES : RESET_NO;
+    return 0;
+}
+
 static bool same_bits(const double *a, uint32_t na, const double *b, uint32_t nb) {
     return na == nb && (!na || memcmp(a, b, na * sizeof(*a)) == 0);
 }
@@ -525,14 +536,14 @@ NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n) {
     for (uint32_t i = n->negative.n; i-- > 0;)
         if (n->negative.v[i] != 0)
             b[k++] =
-                (NativeBucket){-upper_bound(n, n->negative.at[i]),
-                               -upper_bound(n, (int64_t)n->negative.at[i] - 1), n->negative.v[i]};
+                (NativeBucket){-native_bound(n, n->negative.at[i]),
+                               -native_bound(n, (int64_t)n->negative.at[i] - 1), n->negative.v[i]};
     if (n->zero != 0)
         b[k++] = (NativeBucket){-n->zero_threshold, n->zero_threshold, n->zero};
     for (uint32_t i = 0; i < n->positive.n; i++)
         if (n->positive.v[i] != 0)
-            b[k++] = (NativeBucket){upper_bound(n, (int64_t)n->positive.at[i] - 1),
-                                    upper_bound(n, n->positive.at[i]), n->positive.v[i]};
+            b[k++] = (NativeBucket){native_bound(n, (int64_t)n->positive.at[i] - 1),
+                                    native_bound(n, n->positive.at[i]), n->positive.v[i]};
     *ret_n = k;
     return b;
 }
@@ -638,7 +649,7 @@ double native_quantile(double phi, const Native *n, const NativeBucket *b, size_
 
 /* ---- fraction */
 
-static double share_below(const NativeBucket *b, double v, bool linear) {
+double native_share_below(const NativeBucket *b, double v, bool linear) {
     if (linear)
         return (v - b->lower) / (b->upper - b->lower);
     double lower = log2(fabs(b->lower)), upper = log2(fabs(b->upper)), at = log2(fabs(v));
@@ -660,8 +671,8 @@ static void rank_at_edge(NativeRank *r, const NativeBucket *b, double below) {
 static void rank_inside(NativeRank *r, const NativeBucket *b, double below, bool linear) {
     if (r->set || !(b->lower < r->at && b->upper > r->at))
         return;
-    r->rank =
-        linear && isinf(b->lower) ? b->count : below + b->count * share_below(b, r->at, linear);
+    r->rank = linear && isinf(b->lower) ? b->count
+                                        : below + b->count * native_share_below(b, r->at, linear);
     r->set = true;
 }
 

@@ -49,7 +49,11 @@ void native_settle(Native *n);
 bool native_overflown(const Native *n);
 /* Does cur, coming after prev, say that the counter began anew? */
 int native_is_reset(Scope *s, const FloatHistogram *prev, const FloatHistogram *cur, bool *ret);
+/* Puts the answer into a hint that is unknown. */
+int native_find_reset(Scope *s, const FloatHistogram *prev, FloatHistogram *cur);
 bool native_equal(const FloatHistogram *a, const FloatHistogram *b);
+/* The upper end of a bucket on the positive side. */
+double native_bound(const Native *n, int64_t at);
 /* Buckets that are used, lowest first, in fresh memory: NULL = failed. */
 NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n);
 double native_variance(const Native *n, const NativeBucket *b, size_t count);
@@ -72,3 +76,8 @@ double native_quantile(double phi, const Native *n, const NativeBucket *b, size_
 /* The share of observations between two values; *ret_nan: there are NaN observations, in none. */
 double native_fraction(double lower, double upper, const Native *n, const NativeBucket *b,
                        size_t count, bool *ret_nan);
+/* The share of a bucket's observations below v, which lies in it. */
+double native_share_below(const NativeBucket *b, double v, bool linear);
+
+/* native_trim.c: keeps the observations below `at` (upper) or above it (lower). */
+void native_trim(Native *n, double at, bool upper);

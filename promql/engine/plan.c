@@ -12,6 +12,8 @@ typedef struct Planner {
     Arena *arena;
     double step_s, range_s;
     int depth;
+    /* What stands around: a function that needs no buckets; something that does. */
+    bool counts_only, needs_buckets;
 } Planner;
 
 static void make_number(Node *n, double value) {
@@ -210,7 +212,30 @@ static int plan_aggregate(Planner *p, Node *n, Constancy *ret) {
     return 0;
 }
 
-static int plan(Planner *p, Node *n, Constancy *ret) {
+/*
+ * Where only counts and sums are asked for, Prometheus reads histograms without buckets, and so
+ * that resets stay known looks for them as it reads. The hints it finds are seen in warnings about
+ * conflicting ones.
+ */
+static void look_around(Planner *p, const Node *n) {
+    if (n->kind == NODE_SUBQUERY)
+        p->needs_buckets = true;
+    if (n->kind == NODE_BINARY)
+        p->needs_buckets |= n->binary.op == OP_TRIM_UPPER || n->binary.op == OP_TRIM_LOWER;
+    if (n->kind != NODE_CALL)
+        return;
+    switch (n->call.function->id) {
+    case FN_HISTOGRAM_COUNT:
+    case FN_HISTOGRAM_SUM:
+    case FN_HISTOGRAM_AVG: p->counts_only = true; break;
+    case FN_HISTOGRAM_QUANTILE:
+    case FN_HISTOGRAM_QUANTILES:
+    case FN_HISTOGRAM_FRACTION: p->needs_buckets = true; break;
+    default: break;
+    }
+}
+
+static int plan_node(Planner *p, Node *n, Constancy *ret) {
     int r;
     if (n->kind == NODE_CALL && fold_call(p, n)) {
         *ret = (Constancy){true, false};
@@ -220,6 +245,7 @@ static int plan(Planner *p, Node *n, Constancy *ret) {
     case NODE_NUMBER:
     case NODE_STRING: *ret = (Constancy){true, false}; return 0;
     case NODE_VECTOR_SELECTOR:
+        n->vector.detect_resets = p->counts_only && !p->needs_buckets;
         r = resolve_shift(p, &n->vector.shift);
         *ret = (Constancy){n->vector.shift.at != AT_NONE, n->vector.shift.at != AT_NONE};
         return r;
@@ -236,6 +262,15 @@ static int plan(Planner *p, Node *n, Constancy *ret) {
     case NODE_STEP_INVARIANT: *ret = (Constancy){true, false}; return 0;
     }
     return eval_fail(p->ev, PROMQL_INTERNAL, "unknown kind of node %d", n->kind);
+}
+
+static int plan(Planner *p, Node *n, Constancy *ret) {
+    bool counts_only = p->counts_only, needs_buckets = p->needs_buckets;
+    look_around(p, n);
+    int r = plan_node(p, n, ret);
+    p->counts_only = counts_only;
+    p->needs_buckets = needs_buckets;
+    return r;
 }
 
 int plan_tree(Eval *ev, Arena *a, Node **root) {

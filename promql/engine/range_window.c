@@ -39,9 +39,13 @@ void annotate_ignored_histograms(Eval *ev, const RangeInput *in) {
              SA(buf_str(&b)));
 }
 
-int fail_no_histograms(Eval *ev, const RangeInput *in) {
-    return eval_fail(ev, PROMQL_EXECUTION, "native histograms are not evaluated yet in %s()",
-                     in->call->call.function->name);
+void annotate_start_overlap(Eval *ev, const RangeInput *in) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
+    buf_add_cstr(&b,
+                 "sample has start time that overlaps with previous sample timestamp for metric ");
+    buf_add_quoted(&b, labels_metric_name(in->labels));
+    annotations_add_counted(&ev->annotations, ANNOTATION_WARNING, first_argument(in)->start,
+                            buf_str(&b));
 }
 
 /* The first index from `at` on whose time is past x. Steps and scrapes are regular, so it is mostly
@@ -99,6 +103,8 @@ static int make_windows(RangeRun *run) {
     in->n_histograms = b->ht.n;
     in->histogram_t = b->ht.v;
     in->histograms = b->h.v;
+    in->float_st = b->st.n ? b->st.v : NULL;
+    in->histogram_st = b->hst.n ? b->hst.v : NULL;
     int64_t before = in->range_ms + (in->anchored || in->smoothed ? in->lookback_ms : 0);
     int64_t behind = in->smoothed ? in->lookback_ms : 0;
     uint64_t most =
@@ -185,11 +191,17 @@ static int finish_series(RangeRun *run, Labels labels, bool drop_name) {
     return run->out->push(run->out, c);
 }
 
+static bool uses_starts(FunctionId id) {
+    return id == FN_RATE || id == FN_INCREASE || id == FN_IRATE || id == FN_RESETS;
+}
+
 static int each_series(RangeRun *run, const Node *selector) {
     Selection *sel;
     int r = selection_of(run->ev, selector, &sel);
     const RangeInput *in = &run->in;
     bool wide = in->anchored || in->smoothed;
+    run->buf.detect_resets = selector->vector.detect_resets;
+    run->buf.keep_starts = run->ev->o->start_timestamps && uses_starts(in->id);
     int64_t after = in->ref - in->range_ms - (wide ? in->lookback_ms : 0);
     int64_t upto = range_ref(in, in->grid.n - 1) + (in->smoothed ? in->lookback_ms : 0);
     SampleIter *it = NULL;

@@ -19,6 +19,7 @@ typedef struct RangeInput {
     const int64_t *float_t, *histogram_t;
     const double *float_v;
     const FloatHistogram *const *histograms;
+    const int64_t *float_st, *histogram_st; /* start times; NULL: none, or nobody asks for them */
     /* Windows [lo, hi) per step; the histograms' are NULL when there are none. */
     const uint32_t *lo, *hi, *hlo, *hhi;
     const double *args[2]; /* scalar arguments, a value a step */
@@ -35,6 +36,20 @@ static inline uint32_t range_histograms(const RangeInput *in, size_t step) {
 static inline void range_set(Column *out, size_t step, double v) {
     out->kind[step] = CELL_FLOAT;
     out->v[step] = v;
+}
+
+/*
+ * Whether the counter began anew between sample k - 1 and sample k by what start times say (0 or at
+ * the sample itself: unknown). One that is exactly the time before belongs to deltas, unless the
+ * sample before knows none.
+ */
+static inline bool start_is_reset(const int64_t *st, const int64_t *t, size_t k) {
+    if (!st || st[k] == 0 || st[k] >= t[k] || st[k] < t[k - 1])
+        return false;
+    return st[k] > t[k - 1] || (st[k - 1] != 0 && st[k - 1] < t[k - 1]);
+}
+static inline bool start_overlaps(const int64_t *st, const int64_t *t, size_t k) {
+    return st && st[k] != 0 && st[k] < t[k - 1] && st[k] != st[k - 1];
 }
 
 typedef int (*RangeKernel)(Eval *ev, const RangeInput *in, Column *out);
@@ -55,12 +70,19 @@ int eval_range_call(Eval *ev, const Node *call, const Grid *g, RangeKernel kerne
 /* Annotations the kernels share. */
 void annotate_mixed(Eval *ev, const RangeInput *in);
 void annotate_ignored_histograms(Eval *ev, const RangeInput *in);
-int fail_no_histograms(Eval *ev, const RangeInput *in);
+/* A sample's start time lies before the sample before it. */
+void annotate_start_overlap(Eval *ev, const RangeInput *in);
 
-int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Sink *out);
+/* What the cells of an instant selector hold: samples, or their times in seconds. */
+typedef enum SelectorCells { SELECTOR_SAMPLES, SELECTOR_TIMES, SELECTOR_STARTS } SelectorCells;
+int selector_columns(Eval *ev, const Node *n, const Grid *g, SelectorCells what, Sink *out);
 /* An instant selector with the modifier smoothed. */
 int smoothed_columns(Eval *ev, const Node *n, const Grid *g, Sink *out);
 int kernel_smoothed_instant(Eval *ev, const RangeInput *in, Column *out);
+
+double range_seconds(int64_t ms);
+/* First index in [0, n) whose time is past x (or, inclusive, at x); n when there is none. */
+size_t search_time(const int64_t *t, size_t n, int64_t x, bool inclusive);
 
 int kernel_rate(Eval *ev, const RangeInput *in, Column *out);
 int kernel_extended_rate(Eval *ev, const RangeInput *in, Column *out);

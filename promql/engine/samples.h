@@ -7,6 +7,8 @@
 
 #include "promql/engine/eval.h"
 
+typedef VEC(int64_t) TimeVec;
+
 typedef struct SampleBuf {
     Eval *ev;
     Scope *scope; /* for histograms; whoever owns it resets it between series */
@@ -14,6 +16,10 @@ typedef struct SampleBuf {
     VEC(double) v;
     VEC(int64_t) ht;
     VEC(const FloatHistogram *) h;
+    /* Start times of floats and of histograms, when they are kept: empty, or as many as samples. */
+    TimeVec st, hst;
+    bool keep_starts;
+    bool detect_resets; /* fill in the hints the storage left unknown */
     uint64_t bytes_held;
 } SampleBuf;
 

@@ -5,6 +5,8 @@
  */
 #include "promql/engine/eval.h"
 
+#include "promql/engine/aggregate.h"
+#include "promql/engine/native.h"
 #include "promql/engine/range_window.h"
 
 /* The range of evaluation times of a part of the tree, and what stands around it. */
@@ -12,6 +14,7 @@ typedef struct Around {
     int64_t first, last, step_ms;
     Str func;
     const Node *aggregate;
+    bool any_order; /* of series gives the same answer */
 } Around;
 
 static void shift_times(const TimeShift *s, Around *a) {
@@ -36,8 +39,10 @@ static int add_use(Eval *ev, const Node *n, const SelectHints *h) {
     for (size_t i = 0; i < ev->selections.n && !s; i++) {
         Selection *x = ev->selections.v[i];
         if (x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
-            same_matchers(x->matchers, x->n_matchers, n->vector.matchers, n->vector.n_matchers))
+            same_matchers(x->matchers, x->n_matchers, n->vector.matchers, n->vector.n_matchers)) {
             s = x;
+            s->hints.sorted |= h->sorted;
+        }
     }
     if (!s) {
         s = SCOPE_NEW(&ev->scope, Selection);
@@ -63,7 +68,7 @@ static int add_selector(Eval *ev, const Node *n, const Around *around, int64_t r
                      .step_ms = a.step_ms,
                      .range_ms = range_ms,
                      .func = a.func,
-                     .sorted = true,
+                     .sorted = !around->any_order,
                      .cancel = ev->cancel};
     if (a.aggregate) {
         h.grouping = a.aggregate->aggregate.grouping;
@@ -88,6 +93,7 @@ static int add_info(Eval *ev, const Node *n, const Around *a) {
 static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t range_ms) {
     Around a = *around;
     a.aggregate = NULL;
+    a.any_order = false;
     int r = 0;
     switch (n->kind) {
     case NODE_NUMBER:
@@ -104,11 +110,13 @@ static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t 
     case NODE_UNARY: return add_selectors(ev, n->unary.expr, &a, 0);
     case NODE_BINARY:
         a.func = STR_NULL;
+        a.any_order = around->any_order;
         r = add_selectors(ev, n->binary.lhs, &a, 0);
         return r < 0 ? r : add_selectors(ev, n->binary.rhs, &a, 0);
     case NODE_AGGREGATE:
         a.func = str_of(aggregate_op_text(n->aggregate.op));
         a.aggregate = n;
+        a.any_order = aggregate_takes_any_order(n);
         if (n->aggregate.param && (r = add_selectors(ev, n->aggregate.param, &a, 0)) < 0)
             return r;
         return add_selectors(ev, n->aggregate.expr, &a, 0);
@@ -250,10 +258,13 @@ bool name_is_pinned(Eval *ev, const Node *n) {
 typedef struct InstantWalk {
     int64_t ref, ref_step, lookback;
     size_t i, n; /* next step, number of steps */
-    int64_t last_t;
+    int64_t last_t, last_st;
     double last_v;
     const FloatHistogram *last_h;
+    const FloatHistogram *before; /* the last of the runs before, when resets are looked for */
+    bool detect_resets;
     int64_t *times; /* of the samples taken, or NULL */
+    bool starts;    /* their start times instead */
 } InstantWalk;
 
 static void emit(InstantWalk *w, Column *c) {
@@ -266,7 +277,7 @@ static void emit(InstantWalk *w, Column *c) {
             c->v[w->i] = w->last_v;
         }
         if (w->times)
-            w->times[w->i] = w->last_t;
+            w->times[w->i] = w->starts ? w->last_st : w->last_t;
     }
     w->i++;
     w->ref += w->ref_step;
@@ -287,11 +298,45 @@ static void walk_floats(InstantWalk *w, const SampleRun *run, Column *c) {
             w->last_t = run->t[j - 1];
             w->last_v = run->f[j - 1];
             w->last_h = NULL;
+            w->last_st = run->st ? run->st[j - 1] : 0;
         }
         if (j == run->n) /* a later run may be nearer */
             return;
         emit(w, c);
     }
+}
+
+static bool run_is_stale(const SampleRun *run, uint32_t j) {
+    return is_stale_nan(run->kind == SAMPLE_FLOAT_HISTOGRAM ? run->fh[j]->sum : run->h[j]->sum);
+}
+
+static FloatHistogram *run_histogram(Scope *s, const SampleRun *run, uint32_t j) {
+    return run->kind == SAMPLE_FLOAT_HISTOGRAM ? scope_histogram(s, run->fh[j])
+                                               : scope_histogram_float(s, run->h[j]);
+}
+
+/* The last histogram before number j of the run, which is no stale marker. */
+static int before_histogram(InstantWalk *w, const SampleRun *run, uint32_t j, Scope *s,
+                            const FloatHistogram **ret) {
+    *ret = w->before;
+    while (j > 0 && run_is_stale(run, j - 1))
+        j--;
+    if (j > 0)
+        *ret = run_histogram(s, run, j - 1);
+    return j > 0 && !*ret ? -EINVAL : 0;
+}
+
+static int take_histogram(InstantWalk *w, const SampleRun *run, uint32_t j, Scope *s) {
+    const FloatHistogram *before;
+    FloatHistogram *h = run_histogram(s, run, j);
+    if (!h)
+        return -EINVAL;
+    if (w->detect_resets && h->reset_hint == RESET_UNKNOWN &&
+        (before_histogram(w, run, j, s, &before) < 0 ||
+         (before && native_find_reset(s, before, h) < 0)))
+        return -EINVAL;
+    w->last_h = h;
+    return 0;
 }
 
 static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scope *s) {
@@ -302,19 +347,15 @@ static int walk_histograms(InstantWalk *w, const SampleRun *run, Column *c, Scop
             emit(w, c);
         if (w->i == w->n)
             return 0;
-        bool fh = run->kind == SAMPLE_FLOAT_HISTOGRAM;
-        double sum = fh ? run->fh[j]->sum : run->h[j]->sum;
         bool wanted = j + 1 == run->n || run->t[j + 1] > w->ref;
         w->last_t = run->t[j];
+        w->last_st = run->st ? run->st[j] : 0;
         w->last_h = NULL;
         w->last_v = stale_nan();
-        if (!wanted || is_stale_nan(sum))
-            continue;
-        w->last_h = fh ? scope_histogram(s, run->fh[j]) : scope_histogram_float(s, run->h[j]);
-        if (!w->last_h)
+        if (wanted && !run_is_stale(run, j) && take_histogram(w, run, j, s) < 0)
             return -EINVAL;
     }
-    return 0;
+    return w->detect_resets ? before_histogram(w, run, run->n, s, &w->before) : 0;
 }
 
 static int instant_column(InstantWalk *w, SampleIter *it, Column *c, Scope *s) {
@@ -355,7 +396,7 @@ static int count_stats(Eval *ev, const Column *c) {
     return 0;
 }
 
-/* For timestamp(): the time of the sample in seconds. */
+/* For timestamp() and start_timestamp(): in seconds. */
 static void cells_to_times(Column *c, const int64_t *times) {
     for (size_t i = 0; i < c->n; i++) {
         if (!c->kind[i])
@@ -366,7 +407,7 @@ static void cells_to_times(Column *c, const int64_t *times) {
     c->h = NULL;
 }
 
-int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Sink *out) {
+int selector_columns(Eval *ev, const Node *n, const Grid *g, SelectorCells what, Sink *out) {
     Selection *sel;
     int r = selection_of(ev, n, &sel);
     if (r < 0)
@@ -377,6 +418,7 @@ int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Si
     const TimeShift *shift = &n->vector.shift;
     bool fixed = shift->at == AT_TIME;
     Column *c = column_new(&scope, g->n);
+    bool times_only = what != SELECTOR_SAMPLES;
     int64_t *times = times_only ? SCOPE_ARRAY(&scope, int64_t, g->n) : NULL;
     SampleIter *it = NULL;
     r = c && (times || !times_only) ? 0 : -EINVAL;
@@ -390,7 +432,9 @@ int selector_columns(Eval *ev, const Node *n, const Grid *g, bool times_only, Si
                          .lookback = ev->lookback_ms,
                          .n = fixed ? 1 : g->n,
                          .last_t = INT64_MIN,
-                         .times = times};
+                         .detect_resets = n->vector.detect_resets,
+                         .times = times,
+                         .starts = what == SELECTOR_STARTS};
         it = series_set_iter(sel->set, &sel->series[k], it);
         r = instant_column(&w, it, c, &per_series);
         if (r == 0)

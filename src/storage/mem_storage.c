@@ -178,16 +178,21 @@ typedef struct MemIter {
     };
 } MemIter;
 
+/* As blocks tell it: behind a reset begins a chunk, and of a chunk's first sample nothing is said,
+ * since nobody knows whether the chunk before will still be there. */
+static CounterResetHint hint_told(CounterResetHint h) { return h == RESET_YES ? RESET_UNKNOWN : h; }
+
 /* A histogram with the hint it has behind the sample before it. */
 static void put_histogram(MemIter *m, uint32_t at, const MemSample *s, const MemSample *before) {
     bool follows = before && before->kind == s->kind;
     if (s->kind == SAMPLE_HISTOGRAM) {
         m->h[at] = *s->h;
-        m->h[at].reset_hint = histogram_reset_hint(follows ? before->h : NULL, s->h);
+        m->h[at].reset_hint = hint_told(histogram_reset_hint(follows ? before->h : NULL, s->h));
         m->pointers[at] = &m->h[at];
     } else {
         m->fh[at] = *s->fh;
-        m->fh[at].reset_hint = float_histogram_reset_hint(follows ? before->fh : NULL, s->fh);
+        m->fh[at].reset_hint =
+            hint_told(float_histogram_reset_hint(follows ? before->fh : NULL, s->fh));
         m->pointers[at] = &m->fh[at];
     }
 }

@@ -24,7 +24,8 @@ static PromqlEngine *engine_new(void) {
                        .duration_expr = true,
                        .delayed_name_removal = true,
                        .fill_modifiers = true,
-                       .extended_selectors = true};
+                       .extended_selectors = true,
+                       .start_timestamps = true};
     return promql_engine_new(&o);
 }
 

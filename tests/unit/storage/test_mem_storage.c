@@ -144,7 +144,7 @@ TEST (histograms_carry_the_hint_of_their_place) {
     Series series;
     SampleIter *it = NULL;
     CHECK_INT(series_set_next(set, &series), 1);
-    check_samples(set, &series, &it, STR("1:h3/2 2:h2/1 3:1.5 "));
+    check_samples(set, &series, &it, STR("1:h3/2 2:h2/0 3:1.5 "));
     sample_iter_free(it);
     series_set_free(set);
     querier_close(q);
