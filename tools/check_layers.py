@@ -43,7 +43,8 @@ DOORS = {
     r"jansson\.h": ["src/format"],
     r"re2/.*": ["src/base/cxx"],
     r"xxhash\.h": ["src/base"],
-    r"openssl/.*": ["src/model"],
+    r"crypt\.h": ["src/net"],
+    r"openssl/.*": ["src/model", "src/net"],
 }
 
 
