@@ -36,6 +36,7 @@ typedef struct PromqlRequest {
     int64_t lookback_ms;       /* 0 = engine's */
     int64_t timeout_ms;        /* 0 = engine's; can only lower it */
     const atomic_bool *cancel; /* may be NULL */
+    int64_t queued_ns;         /* clock_mono_ns() when it was asked; 0 = just now */
     bool per_step_stats;
 } PromqlRequest;
 

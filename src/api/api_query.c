@@ -15,7 +15,6 @@ typedef struct QueryJob {
     PromqlRequest request;
     uint64_t limit;
     bool stats, per_step, odd_stats;
-    int64_t queued_ns;
 } QueryJob;
 
 static void add_point(Buf *b, int64_t t, double v) {
@@ -156,9 +155,7 @@ static StrVec all_warnings(HttpExchange *x, const QueryJob *job, const PromqlRes
 static void run_query(void *arg) {
     QueryJob *job = arg;
     HttpExchange *x = job->x;
-    double queued_s = (double)(clock_mono_ns() - job->queued_ns) / 1e9;
     PromqlResult *q = promql_exec(job->api->engine, job->api->storage, &job->request);
-    q->stats.queue_s = queued_s;
     if (q->outcome != PROMQL_OK) {
         reply_query_error(x, q);
         promql_result_free(q);
@@ -203,7 +200,7 @@ static void submit(QueryJob *job) {
         reply_error(job->x, API_TIMEOUT, "query timed out in query execution");
         return;
     }
-    job->queued_ns = clock_mono_ns();
+    q->queued_ns = clock_mono_ns();
     work_submit(job->api->queries, run_query, NULL, job);
 }
 

@@ -210,6 +210,34 @@ def headers_methods_and_redirects(folder, running):
     assert b"<script" not in a.body and b"1 up" in a.body, a.body
 
 
+def the_page_says_what_is_wrong(folder, running):
+    n = server(folder, running)
+    wait_for("an alert", lambda: n.get("/api/v1/alerts").json()["data"]["alerts"])
+    page = request(n.url + "/", headers={"Host": "<b>&\"x"}).body.decode()
+    assert "<h2>Firing</h2>" in page and "{alertname=&quot;Always&quot;}" in page, page
+    assert "<h2>Down</h2>" not in page and "<h2>Rules that fail</h2>" not in page, page
+    assert "nartool query instant http://&lt;b&gt;&amp;&quot;x 'up'" in page, page
+    running[0].status = 500
+    page = wait_for("the target to be down", lambda: (p := n.get("/").body.decode()) and "<h2>Down</h2>" in p and p)
+    assert "server returned HTTP status 500" in page and "0 up, 1 down" in page, page
+
+
+def the_engine_counts_its_queries(folder, running):
+    n = server(folder, running)
+    before = n.get("/metrics").body.decode()
+    assert "prometheus_engine_queries_concurrent_max 20\n" in before and "prometheus_engine_queries 0\n" in before
+    for part in ("queue_time", "prepare_time", "inner_eval", "result_sort"):
+        assert f'prometheus_engine_query_duration_seconds_count{{slice="{part}"}} ' in before, part
+        assert f'prometheus_engine_query_duration_seconds{{slice="{part}",quantile="0.9"}} ' in before, part
+
+    def samples(text):
+        return float(next(line for line in text.splitlines()
+                          if line.startswith("prometheus_engine_query_samples_total ")).split()[1])
+
+    n.query("weird")
+    assert samples(n.get("/metrics").body.decode()) >= samples(before) + 4
+
+
 def a_route_prefix_moves_everything(folder, running):
     n = server(folder, running, "--web.route-prefix=/prom", "--web.external-url=http://example.org/prom/")
     wait_for("the server", lambda: request(n.url + "/prom/-/ready").status == 200)
@@ -226,4 +254,4 @@ run(strings_are_escaped_where_prometheus_escapes_them, times_of_scalars_are_plai
     parameters_are_read_as_prometheus_reads_them, exemplars_metadata_and_targets,
     stats_come_when_asked_for_and_by_step_with_the_feature, rules_are_paged_and_filtered,
     federation_escapes_names_for_those_who_do_not_know_better, headers_methods_and_redirects,
-    a_route_prefix_moves_everything)
+    the_page_says_what_is_wrong, the_engine_counts_its_queries, a_route_prefix_moves_everything)
