@@ -10,6 +10,7 @@
 #include "schema/schema.h"
 
 #define FILE_BYTES_MAX (64u << 20)
+#define MISTAKES_MAX 10 /* shown */
 
 typedef struct LoadedFile {
     RuleFile file;
@@ -92,145 +93,171 @@ static const Schema FILE_SCHEMA = {.name = "rule file",
 
 /* ---- checks */
 
+/* All mistakes of a file, so that they can be mended at once: the first is the problem, the others
+ * follow in its text, a line each. */
+typedef struct Mistakes {
+    Problem *problem;
+    Str path;
+    size_t n;
+} Mistakes;
+
+static void mistakes_add(Mistakes *m, int line, int column, Str text) {
+    m->n++;
+    if (!m->problem || m->n > MISTAKES_MAX) {
+        return;
+    }
+    if (m->n == 1) {
+        problem_set(m->problem, line, column, "%.*s", SA(text));
+        return;
+    }
+    Problem next = {0};
+    char shown[sizeof(m->problem->text)];
+    size_t had = strlen(m->problem->text);
+    problem_set_file(&next, m->path);
+    problem_set(&next, line, column, "%.*s", SA(text));
+    snprintf(m->problem->text + had, sizeof(m->problem->text) - had, "\n%s",
+             problem_format(&next, shown, sizeof(shown)));
+}
+
 typedef struct Check {
     const PromqlEngine *engine;
     const RuleGroupDef *group;
-    const RuleDef *rule;
+    const RuleDef *rule; /* NULL: the group itself */
     size_t n;
-    Problem *problem;
+    Mistakes *mistakes;
 } Check;
 
-static int PRINTF_LIKE(4, 5) refuse(const Check *c, int line, int column, const char *fmt, ...) {
+static void PRINTF_LIKE(4, 5) refuse(const Check *c, int line, int column, const char *fmt, ...) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(4096);
     va_list ap;
     va_start(ap, fmt);
+    if (c->rule) {
+        buf_addf(&b, "group \"%.*s\", rule %zu, \"%.*s\": ", SA(c->group->name), c->n,
+                 SA(c->rule->record.n ? c->rule->record : c->rule->alert));
+    }
     buf_vaddf(&b, fmt, ap);
     va_end(ap);
-    Str name = c->rule->record.n ? c->rule->record : c->rule->alert;
-    return problem_set(c->problem, line, column, "group \"%.*s\", rule %zu, \"%.*s\": %.*s",
-                       SA(c->group->name), c->n, SA(name), SA(buf_str(&b)));
+    mistakes_add(c->mistakes, line, column, buf_str(&b));
 }
 
-static int check_expr(const Check *c) {
+static void check_expr(const Check *c) {
     const RuleDef *r = c->rule;
     if (!r->expr.n) {
-        return refuse(c, r->expr_line, r->expr_column, "field 'expr' must be set in rule");
+        refuse(c, r->expr_line, r->expr_column, "field 'expr' must be set in rule");
+        return;
     }
     Problem p = {0};
     PromqlType type;
     if (promql_check(c->engine, r->expr, &type, &p) < 0) {
-        return refuse(c, r->expr_line, r->expr_column,
-                      "could not parse expression: %d:%d: parse error: %s", p.line, p.column,
-                      p.text);
+        refuse(c, r->expr_line, r->expr_column,
+               "could not parse expression: %d:%d: parse error: %s", p.line, p.column, p.text);
     }
-    return 0;
 }
 
-static int check_record(const Check *c) {
+static void check_record(const Check *c) {
     const RuleDef *r = c->rule;
     if (r->annotations.n) {
-        return refuse(c, r->line, 0, "invalid field 'annotations' in recording rule");
+        refuse(c, r->line, 0, "invalid field 'annotations' in recording rule");
     }
     if (r->for_ms) {
-        return refuse(c, r->line, 0, "invalid field 'for' in recording rule");
+        refuse(c, r->line, 0, "invalid field 'for' in recording rule");
     }
     if (r->keep_firing_for_ms) {
-        return refuse(c, r->line, 0, "invalid field 'keep_firing_for' in recording rule");
+        refuse(c, r->line, 0, "invalid field 'keep_firing_for' in recording rule");
     }
     if (!label_name_valid_utf8(r->record)) {
-        return refuse(c, r->line, 0, "invalid recording rule name: %.*s", SA(r->record));
+        refuse(c, r->line, 0, "invalid recording rule name: %.*s", SA(r->record));
     }
     if (str_find(r->record, '{') < r->record.n || str_find(r->record, '}') < r->record.n) {
-        return refuse(c, r->line, 0,
-                      "braces present in the recording rule name; should it be in expr?: %.*s",
-                      SA(r->record));
+        refuse(c, r->line, 0,
+               "braces present in the recording rule name; should it be in expr?: %.*s",
+               SA(r->record));
     }
-    return 0;
 }
 
-static int check_labels(const Check *c) {
+static void check_labels(const Check *c) {
     const RuleDef *r = c->rule;
     for (size_t i = 0; i < r->labels.n; i++) {
         Label l = r->labels.v[i];
         if (!label_name_valid_utf8(l.name) || str_eq(l.name, LABEL_NAME)) {
-            return refuse(c, r->line, 0, "invalid label name: %.*s", SA(l.name));
+            refuse(c, r->line, 0, "invalid label name: %.*s", SA(l.name));
         }
         if (!utf8_valid(l.value)) {
-            return refuse(c, r->line, 0, "invalid label value: %.*s", SA(l.value));
+            refuse(c, r->line, 0, "invalid label value: %.*s", SA(l.value));
         }
     }
     for (size_t i = 0; i < r->annotations.n; i++) {
         if (!label_name_valid_utf8(r->annotations.v[i].name)) {
-            return refuse(c, r->line, 0, "invalid annotation name: %.*s",
-                          SA(r->annotations.v[i].name));
+            refuse(c, r->line, 0, "invalid annotation name: %.*s", SA(r->annotations.v[i].name));
         }
     }
-    return 0;
 }
 
 /* Templates must parse; what they do is only known when they run. */
-static int check_templates(const Check *c, Labels l, const char *what) {
+static void check_templates(const Check *c, Labels l, const char *what) {
     CLEANUP(buf_deinit) Buf name = BUF_INIT(0);
     buf_addf(&name, "__alert_%.*s", SA(c->rule->alert));
     for (size_t i = 0; i < l.n; i++) {
         Problem p = {0};
         PromTemplate *t = prom_template_new(buf_str(&name), l.v[i].value, &p);
         if (!t) {
-            return refuse(c, c->rule->line, 0, "%s \"%.*s\": %s", what, SA(l.v[i].name), p.text);
+            refuse(c, c->rule->line, 0, "%s \"%.*s\": %s", what, SA(l.v[i].name), p.text);
         }
         prom_template_free(t);
     }
-    return 0;
 }
 
-static int check_rule(const Check *c) {
+static void check_rule(const Check *c) {
     const RuleDef *r = c->rule;
     if (r->record.n && r->alert.n) {
-        return refuse(c, r->line, 0, "only one of 'record' and 'alert' must be set");
+        refuse(c, r->line, 0, "only one of 'record' and 'alert' must be set");
     }
     if (!r->record.n && !r->alert.n) {
-        return refuse(c, r->line, 0, "one of 'record' or 'alert' must be set");
+        refuse(c, r->line, 0, "one of 'record' or 'alert' must be set");
     }
-    int e = check_expr(c);
-    e = e < 0 ? e : r->record.n ? check_record(c) : 0;
-    e = e < 0 ? e : check_labels(c);
-    if (e < 0 || r->record.n) {
-        return e;
+    check_expr(c);
+    if (r->record.n) {
+        check_record(c);
     }
-    e = check_templates(c, r->labels, "label");
-    return e < 0 ? e : check_templates(c, r->annotations, "annotation");
+    check_labels(c);
+    if (!r->record.n) {
+        check_templates(c, r->labels, "label");
+        check_templates(c, r->annotations, "annotation");
+    }
 }
 
-static int check_group_labels(const RuleGroupDef *g, Problem *problem) {
+static void check_group_labels(const Check *c) {
+    const RuleGroupDef *g = c->group;
     for (size_t i = 0; i < g->labels.n; i++) {
         Label l = g->labels.v[i];
         if (!label_name_valid_utf8(l.name) || str_eq(l.name, LABEL_NAME)) {
-            return problem_set(problem, g->line, 0, "invalid label name: %.*s", SA(l.name));
+            refuse(c, g->line, 0, "invalid label name: %.*s", SA(l.name));
         }
         if (!utf8_valid(l.value)) {
-            return problem_set(problem, g->line, 0, "invalid label value: %.*s", SA(l.value));
+            refuse(c, g->line, 0, "invalid label value: %.*s", SA(l.value));
         }
     }
-    return 0;
 }
 
-static int check_group(const RuleGroupDef *groups, size_t i, const PromqlEngine *engine,
-                       Problem *problem) {
+static void check_group(const RuleGroupDef *groups, size_t i, const PromqlEngine *engine,
+                        Mistakes *mistakes) {
     const RuleGroupDef *g = &groups[i];
+    Check c = {.engine = engine, .group = g, .mistakes = mistakes};
     if (!g->name.n) {
-        return problem_set(problem, g->line, 0, "Groupname must not be empty");
+        refuse(&c, g->line, 0, "Groupname must not be empty");
     }
     for (size_t k = 0; k < i; k++) {
         if (str_eq(groups[k].name, g->name)) {
-            return problem_set(problem, g->line, 0,
-                               "groupname: \"%.*s\" is repeated in the same file", SA(g->name));
+            refuse(&c, g->line, 0, "groupname: \"%.*s\" is repeated in the same file", SA(g->name));
+            break;
         }
     }
-    int e = check_group_labels(g, problem);
-    for (size_t k = 0; e == 0 && k < g->n_rules; k++) {
-        e = check_rule(&(Check){engine, g, &g->rules[k], k + 1, problem});
+    check_group_labels(&c);
+    for (size_t k = 0; k < g->n_rules; k++) {
+        c.rule = &g->rules[k];
+        c.n = k + 1;
+        check_rule(&c);
     }
-    return e;
 }
 
 /* The group's labels under the rule's own; unlike a builder this keeps empty values, which say
@@ -261,15 +288,18 @@ static int take_groups(LoadedFile *f, const FileYaml *y, const PromqlEngine *eng
                        Problem *problem) {
     const GroupYaml *in = y->groups.v;
     RuleGroupDef *out = ARENA_ARRAY(&f->arena, RuleGroupDef, y->groups.n + 1);
+    Mistakes mistakes = {.problem = problem, .path = f->file.path};
+    for (size_t i = 0; i < y->groups.n; i++) {
+        out[i] = in[i].def;
+        out[i].rules = in[i].rules.v;
+        out[i].n_rules = in[i].rules.n;
+        check_group(out, i, engine, &mistakes);
+    }
+    if (mistakes.n) {
+        return -EINVAL;
+    }
     for (size_t i = 0; i < y->groups.n; i++) {
         RuleDef *rules = in[i].rules.v;
-        out[i] = in[i].def;
-        out[i].rules = rules;
-        out[i].n_rules = in[i].rules.n;
-        int e = check_group(out, i, engine, problem);
-        if (e < 0) {
-            return e;
-        }
         for (size_t k = 0; k < in[i].rules.n; k++) {
             rules[k].labels = merge_labels(&f->arena, in[i].def.labels, rules[k].labels);
             rules[k].query = printed(&f->arena, engine, rules[k].expr);

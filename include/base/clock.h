@@ -21,4 +21,3 @@ int64_t clock_thread_cpu_ns(void);
 /* From here on time stands still at wall_ms until it is set again; clock_real() undoes it. */
 void clock_fake_set(int64_t wall_ms);
 void clock_real(void);
-bool clock_is_fake(void);

@@ -95,6 +95,6 @@ typedef struct FileFaultPlan {
     int error;    /* negative errno; 0 = only short */
     size_t bytes; /* of a write, how many still get through */
     bool forever;
-    unsigned seen; /* operations of this kind so far */
+    _Atomic unsigned seen; /* operations of this kind so far, of all threads */
 } FileFaultPlan;
 int file_fault_plan(void *plan, FileOp op, size_t *n);

@@ -36,6 +36,13 @@ bool log_enabled(LogLevel level);
 void log_emit(LogLevel level, const char *file, int line, const char *component, const char *msg,
               const LogField *fields, size_t n);
 
+/* For what would be said for every scrape or request while it lasts: true at first, then once a
+ * minute. Any thread. */
+typedef struct LogPause {
+    _Atomic int64_t until_ns;
+} LogPause;
+bool log_pause_over(LogPause *p);
+
 #define LOG_AT(level, component, msg, ...)                                                         \
     do {                                                                                           \
         if (log_enabled(level)) {                                                                  \

@@ -41,4 +41,3 @@ void u64_map_deinit(U64Map *m);
 bool u64_map_get(const U64Map *m, uint64_t key, uint64_t *ret_value);
 void u64_map_put(U64Map *m, uint64_t key, uint64_t value);
 bool u64_map_del(U64Map *m, uint64_t key);
-bool u64_map_next(const U64Map *m, size_t *at, uint64_t *ret_key, uint64_t *ret_value);

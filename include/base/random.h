@@ -22,4 +22,3 @@ uint64_t rng_u64(Rng *r);
 uint64_t rng_below(Rng *r, uint64_t below);
 /* Evenly from [0, 1). */
 double rng_double(Rng *r);
-void rng_bytes(Rng *r, void *dst, size_t n);

@@ -50,5 +50,3 @@ const char *sd_mechanism_key(SdMechanism m); /* "file_sd_configs" */
 bool sd_mechanism_supported(SdMechanism m);
 /* Relative names of files become relative to this folder. Part of loading, before anybody reads. */
 void sd_configs_resolve_paths(SdConfigs *c, Arena *a, Str dir);
-/* Same mechanisms with the same settings: what is running may go on. */
-bool sd_configs_eq(const SdConfigs *a, const SdConfigs *b);

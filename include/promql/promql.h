@@ -36,6 +36,7 @@ typedef struct PromqlRequest {
     int64_t lookback_ms;       /* 0 = engine's */
     int64_t timeout_ms;        /* 0 = engine's; can only lower it */
     const atomic_bool *cancel; /* may be NULL */
+    int64_t queued_ns;         /* clock_mono_ns() when it was asked; 0 = just now */
     bool per_step_stats;
 } PromqlRequest;
 
@@ -100,6 +101,10 @@ void promql_result_free(PromqlResult *r);
 /* Parses and type-checks only. 0, or -EINVAL with position and text (without the "parse error"
  * lead). */
 int promql_check(const PromqlEngine *e, Str query, PromqlType *ret_type, Problem *problem);
+/* The same, telling whether the query selects any series at all. */
+int promql_selects(const PromqlEngine *e, Str query, bool *ret, Problem *problem);
+/* A problem of these functions as users see it: "1:5: parse error: ...". */
+void promql_problem_print(const Problem *problem, Buf *out);
 /* A metric selector such as match[] takes: name{a="b"}. Matchers in the arena; the caller calls
  * matcher_deinit() on each. */
 int promql_parse_selector(Str text, Arena *a, Matcher **ret, size_t *ret_n, Problem *problem);

@@ -42,8 +42,11 @@ AlertClient *alert_client_new(const AlertClientOptions *o);
 /* From now on these addresses; queues of addresses that stay are kept, those of others are dropped
  * and counted. Copies addresses; refers to the rest under `owner`. */
 void alert_client_apply(AlertClient *c, const AlertClientConfig *config);
-/* Borrows the batch. Any thread. */
+/* Borrows the batch. Any thread, until alert_client_free(); what comes through after
+ * alert_client_stop() is dropped. */
 void alert_client_send(void *client, AlertBatch *batch);
-/* Sends what is queued (with drain_on_stop), then done(arg). */
+/* Takes what was sent before, sends what is queued (with drain_on_stop; else drops it), then
+ * done(arg). */
 void alert_client_stop(AlertClient *c, void (*done)(void *arg), void *arg);
+/* Before alert_client_stop(), or after it is done. */
 void alert_client_free(AlertClient *c);

@@ -49,12 +49,12 @@ typedef struct AmConfig {
     const AmReceiver *receivers;
     size_t n_receivers;
     int64_t resolve_timeout_ms;
-    const Str *templates; /* globs, made absolute against the file's folder */
-    size_t n_templates;
-    const Str *unsupported; /* "receiver \"team\": email_configs" */
+    const struct Template *templates; /* of the files under `templates`, parsed */
+    const Str *unsupported;           /* "receiver \"team\": email_configs" */
     size_t n_unsupported;
 } AmConfig;
 
+/* Reads the template files too: blocks, so on a worker. 0 or a Problem. */
 int am_config_parse(Str text, Str path, AmConfig **ret, Problem *problem);
 int am_config_load(const char *path, AmConfig **ret, Problem *problem);
 void am_config_free(AmConfig *c);

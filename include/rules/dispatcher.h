@@ -11,28 +11,38 @@
 #include "rules/alert.h"
 #include "rules/am_config.h"
 #include "rules/notify_transport.h"
-#include "storage/lmdb.h"
 
 typedef struct Dispatcher Dispatcher;
 
+/* state.mdb, and what it held when it was opened. */
+typedef struct DispatcherState DispatcherState;
+
+/* Makes the file if it is missing, and reads it: blocks, so on a worker. 0 or a Problem. */
+int dispatcher_state_open(const char *path, DispatcherState **ret, Problem *problem);
+void dispatcher_state_free(DispatcherState *s); /* one that no dispatcher has taken */
+
 typedef struct DispatcherOptions {
     Loop *loop;
+    WorkPool *background; /* writes the state, reads url_file */
     NotifyTransport transport;
-    LmdbEnv *state;       /* NULL: nothing survives */
-    Str external_url;     /* of this server, in payloads; copied */
-    Str user_agent;       /* empty: Alertmanager/<version of the protocol we speak>; copied */
-    int64_t retention_ms; /* of the notification log; 0 = 120 h */
+    DispatcherState *state; /* taken. NULL: nothing survives */
+    Str external_url;       /* of this server, in payloads; copied */
+    Str user_agent;         /* empty: Alertmanager/<version of the protocol we speak>; copied */
+    int64_t retention_ms;   /* of the notification log; 0 = 120 h */
 } DispatcherOptions;
 
-/* Takes the configuration. The alerts of the last run are read from the state. A Problem when a
- * template does not parse; then the configuration stays the caller's. */
-int dispatcher_new(const DispatcherOptions *o, AmConfig *config, Dispatcher **ret,
-                   Problem *problem);
-/* Puts another configuration in place (taken on success): groups are built anew from the alerts in
- * memory; the notification log goes on. */
-int dispatcher_reload(Dispatcher *d, AmConfig *config, Problem *problem);
-/* Cancels what is under way. */
+/* Takes the configuration. The alerts of the last run are those of the state. */
+Dispatcher *dispatcher_new(const DispatcherOptions *o, AmConfig *config);
+/* Puts another configuration in place (taken): groups are built anew from the alerts in memory; the
+ * notification log goes on. */
+void dispatcher_reload(Dispatcher *d, AmConfig *config);
+/* Takes no alert any more, cancels what is under way, writes what the state still lacks, then
+ * done(arg). */
+void dispatcher_stop(Dispatcher *d, void (*done)(void *arg), void *arg);
+/* After dispatcher_stop() is done or when the pool has no job of it left (work_pool_free()). What
+ * the state still lacks is forgotten. */
 void dispatcher_free(Dispatcher *d);
+/* Good until dispatcher_free(); a batch that comes through after dispatcher_stop() is dropped. */
 AlertSink dispatcher_sink(Dispatcher *d);
 /* The same on the loop thread, at once. */
 void dispatcher_put(Dispatcher *d, const AlertBatch *batch);

@@ -39,6 +39,8 @@ typedef struct RuleFile {
 } RuleFile;
 
 /* 0, or -EINVAL and a Problem with file, line and column; a file that cannot be read is one too.
+ * Up to 10 mistakes of rules are told: the first is the problem, each other a line of its text,
+ * with file, line and column.
  * The engine says which functions are switched on. */
 int rule_file_parse(Str text, Str path, const PromqlEngine *engine, RuleFile **ret,
                     Problem *problem);

@@ -36,6 +36,9 @@ Storage *tsdb_storage(Tsdb *db);
 /* Cuts blocks that are due, compacts, applies retention, deletes journal that is no longer needed.
  * Blocking: a background worker calls it every minute; one call at a time. */
 int tsdb_maintain(Tsdb *db);
+/* Maintenance under way stops soon and changes nothing more (0); later calls do nothing. What was
+ * not cut is in the journal. For the end of the process: there is no way back. */
+void tsdb_stop_maintenance(Tsdb *db);
 /* New limits after a configuration reload. */
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes);
 /* Writes everything, the head too unless skip_head, as a database of its own into

@@ -2,6 +2,7 @@
  * A query from text to answer: parse, plan, open what it reads, evaluate, copy the answer into
  * memory of its own.
  */
+#include "promql/engine/engine_metrics.h"
 #include "promql/engine/eval.h"
 
 #include "base/clock.h"
@@ -257,7 +258,8 @@ static int parse_query(Run *q) {
         return 0;
     return problem.line ? eval_fail(&q->ev, PROMQL_BAD_DATA, "%d:%d: parse error: %s", problem.line,
                                     problem.column, problem.text)
-                        : eval_fail(&q->ev, PROMQL_BAD_DATA, "%s", problem.text);
+                        : eval_fail(&q->ev, PROMQL_BAD_DATA, "unknown position: parse error: %s",
+                                    problem.text);
 }
 
 static int check_type(Run *q) {
@@ -305,7 +307,7 @@ static int init_stats(Run *q) {
     size_t n = q->ev.grid.n;
     PromqlStats *s = &q->result->stats;
     q->ev.stats = &q->stats;
-    if (!q->request->per_step_stats && !q->ev.o->per_step_stats)
+    if (!q->request->per_step_stats || !q->ev.o->per_step_stats)
         return 0;
     q->stats.per_step = ARENA_ARRAY(&q->result->arena, uint64_t, n + 1);
     s->per_step = q->stats.per_step;
@@ -358,10 +360,12 @@ static void finish(Run *q, int r, int64_t started) {
 
 PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
     int64_t started = clock_mono_ns();
+    engine_metrics_begin();
     Run q = {.request = r};
     Eval *ev = &q.ev;
     q.result = NEW(PromqlResult);
     q.result->time_ms = r->start_ms;
+    q.result->stats.queue_s = r->queued_ns ? (double)(started - r->queued_ns) / 1e9 : 0;
     q.result->arena = ARENA_INIT(e->o.query_bytes_max);
     ev->o = &e->o;
     ev->query = r->query;
@@ -377,6 +381,7 @@ PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
     if (res == 0)
         res = evaluate(&q);
     finish(&q, res, started);
+    engine_metrics_end(&q.result->stats);
     selections_close(ev);
     scope_deinit(&ev->scope);
     if (q.root)

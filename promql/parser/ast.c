@@ -48,6 +48,29 @@ void promql_position(Str text, uint32_t offset, int *ret_line, int *ret_column) 
     *ret_column = (int)(offset - line_start) + 1;
 }
 
+bool ast_selects(const Node *n) {
+    if (!n)
+        return false;
+    switch (n->kind) {
+    case NODE_NUMBER:
+    case NODE_STRING: return false;
+    case NODE_VECTOR_SELECTOR:
+    case NODE_MATRIX_SELECTOR: return true;
+    case NODE_SUBQUERY: return ast_selects(n->subquery.expr);
+    case NODE_PAREN: return ast_selects(n->paren.expr);
+    case NODE_STEP_INVARIANT: return ast_selects(n->invariant.expr);
+    case NODE_UNARY: return ast_selects(n->unary.expr);
+    case NODE_BINARY: return ast_selects(n->binary.lhs) || ast_selects(n->binary.rhs);
+    case NODE_AGGREGATE: return ast_selects(n->aggregate.expr) || ast_selects(n->aggregate.param);
+    case NODE_CALL:
+        for (size_t i = 0; i < n->call.n_args; i++) {
+            if (ast_selects(n->call.args[i]))
+                return true;
+        }
+    }
+    return false;
+}
+
 void promql_problem_print(const Problem *problem, Buf *out) {
     if (problem->line)
         buf_addf(out, "%d:%d: parse error: %s", problem->line, problem->column, problem->text);

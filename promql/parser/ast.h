@@ -208,10 +208,10 @@ const PromqlFunction *promql_function_find(Str name);
 /* Parses and type-checks. The text must outlive the tree. */
 int promql_parse(const PromqlOptions *o, Str text, Arena *a, Node **ret, Problem *problem);
 void ast_free_matchers(Node *n);
+/* Whether it has a selector somewhere. */
+bool ast_selects(const Node *n);
 /* line:column of a byte offset, both from 1; columns count bytes. */
 void promql_position(Str text, uint32_t offset, int *ret_line, int *ret_column);
-/* A problem of promql_parse() as users see it: "1:5: parse error: ...". */
-void promql_problem_print(const Problem *problem, Buf *out);
 /* The options an engine was made with (the engine's to define). */
 const PromqlOptions *promql_engine_options(const PromqlEngine *e);
 /* As Prometheus' Expr.String(): one line, canonical. */

@@ -14,6 +14,16 @@ int promql_check(const PromqlEngine *e, Str query, PromqlType *ret_type, Problem
     return r;
 }
 
+int promql_selects(const PromqlEngine *e, Str query, bool *ret, Problem *problem) {
+    Arena a = ARENA_INIT(PARSE_BYTES_MAX);
+    Node *n;
+    int r = promql_parse(promql_engine_options(e), query, &a, &n, problem);
+    *ret = r == 0 && ast_selects(n);
+    ast_free_matchers(n);
+    arena_deinit(&a);
+    return r;
+}
+
 int promql_format(const PromqlEngine *e, Str query, Buf *out, Problem *problem) {
     Arena a = ARENA_INIT(PARSE_BYTES_MAX);
     Node *n;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "format/json.h"
+#include "rules/notify/inbox.h"
 
 #define CAPACITY_DEFAULT 10000
 #define BATCH_DEFAULT 256
@@ -50,8 +51,10 @@ struct AlertClient {
     RelabelConfigs relabel;
     Labels external_labels;
     VEC(Section) sections;
-    void (*stopped)(void *arg);
+    AlertInbox *inbox;
+    void (*stopped)(void *arg); /* until it is called */
     void *stopped_arg;
+    bool draining; /* the inbox is closed; ends when all is sent */
     Metric *capacity, *discovered;
 };
 
@@ -275,19 +278,11 @@ static void queue_alert(AlertClient *c, const NotifyAlert *alert) {
     labels_builder_deinit(&own);
 }
 
-typedef struct Posted {
-    AlertClient *client;
-    AlertBatch *batch;
-} Posted;
-
-static void take_batch(void *arg) {
-    Posted *p = arg;
-    AlertClient *c = p->client;
-    for (size_t i = 0; i < p->batch->n; i++) {
-        queue_alert(c, &p->batch->v[i]);
+static void take_batch(void *arg, AlertBatch *batch) {
+    AlertClient *c = arg;
+    for (size_t i = 0; i < batch->n; i++) {
+        queue_alert(c, &batch->v[i]);
     }
-    alert_batch_unref(p->batch);
-    mem_free(p);
     for (size_t s = 0; s < c->sections.n; s++) {
         for (size_t i = 0; i < c->sections.v[s].addresses.n; i++) {
             post_next(c->sections.v[s].addresses.v[i]);
@@ -296,10 +291,8 @@ static void take_batch(void *arg) {
 }
 
 void alert_client_send(void *client, AlertBatch *batch) {
-    AlertClient *c = client;
-    Posted *p = NEW(Posted);
-    *p = (Posted){c, alert_batch_ref(batch)};
-    loop_post(c->o.loop, take_batch, p);
+    const AlertClient *c = client;
+    alert_inbox_send(c->inbox, batch);
 }
 
 /* ---- life */
@@ -310,6 +303,7 @@ AlertClient *alert_client_new(const AlertClientOptions *o) {
     c->o.queue_capacity = o->queue_capacity ? o->queue_capacity : CAPACITY_DEFAULT;
     c->o.batch_size = o->batch_size ? o->batch_size : BATCH_DEFAULT;
     c->user_agent = str_dup(o->user_agent);
+    c->inbox = alert_inbox_new(o->loop, take_batch, c);
     c->capacity = metric_gauge("prometheus_notifications_queue_capacity",
                                "The capacity of the alert notifications queue.", NULL);
     c->discovered = metric_gauge("prometheus_notifications_alertmanagers_discovered",
@@ -387,28 +381,38 @@ static bool all_sent(const AlertClient *c) {
 }
 
 static void end_when_sent(AlertClient *c) {
-    if (c->stopped && all_sent(c)) {
+    if (c->draining && c->stopped && all_sent(c)) {
         void (*done)(void *arg) = c->stopped;
         c->stopped = NULL;
         loop_post(c->o.loop, done, c->stopped_arg);
     }
 }
 
+/* Runs behind the batches that were posted before the client was stopped. */
+static void begin_drain(void *arg) {
+    AlertClient *c = arg;
+    alert_inbox_close(c->inbox);
+    c->draining = true;
+    end_when_sent(c);
+}
+
 void alert_client_stop(AlertClient *c, void (*done)(void *arg), void *arg) {
     c->stopped = done;
     c->stopped_arg = arg;
     if (!c->o.drain_on_stop) {
+        alert_inbox_close(c->inbox);
         free_sections(c->sections.v, c->sections.n);
         c->sections.v = NULL;
         c->sections.n = c->sections.cap = 0;
     }
-    end_when_sent(c);
+    loop_post(c->o.loop, begin_drain, c);
 }
 
 void alert_client_free(AlertClient *c) {
     if (!c) {
         return;
     }
+    alert_inbox_free(c->inbox);
     free_sections(c->sections.v, c->sections.n);
     if (c->owner && c->o.owner_unref) {
         c->o.owner_unref(c->owner);

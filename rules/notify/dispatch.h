@@ -6,7 +6,9 @@
 #include "base/random.h"
 #include "rules/dispatcher.h"
 #include "rules/notify/am_data.h"
+#include "rules/notify/inbox.h"
 #include "rules/notify/nflog.h"
+#include "rules/notify/state.h"
 
 #define FLUSH_TIMEOUT_MIN_MS 10000
 #define MAINTENANCE_MS 30000
@@ -33,14 +35,13 @@ struct Dispatcher {
     DispatcherOptions o;
     char *external_url, *user_agent;
     AmConfig *config;
-    Template *templates;
     StrMap alerts; /* alert key -> StoredAlert */
     StrMap groups;
     Nflog log;
-    LmdbTable table; /* "alerts" */
     LoopTimer maintenance;
     Rng rng;
-    struct PutQueue *queue;
+    AlertInbox *inbox;
+    bool stopped;
 };
 
 /* flush.c: sends the group's alerts as they are now to all integrations of its receiver. */

@@ -1,71 +1,41 @@
-#include <glob.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "rules/notify/dispatch.h"
 
 static const char COMPONENT[] = "dispatcher";
 
-/* ---- state file: table "alerts", one record an alert, written when it begins, ends or goes */
+/* ---- state: a record an alert, written when it begins, ends or goes */
 
 static Str state_key(const StoredAlert *a, char dst[8]) {
     memcpy(dst, &a->hash, 8);
     return str_n(dst, 8);
 }
 
-static void state_change(Dispatcher *d, const StoredAlert *a, bool put) {
-    LmdbTxn *t;
+static void state_add(const Dispatcher *d, const StoredAlert *a) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(16u << 20);
     char key[8];
-    if (!d->o.state) {
+    stored_alert_encode(a, &b);
+    if (b.failed) {
+        log_error(COMPONENT, "State of an alert cannot be stored", L_ERR(-EFBIG));
         return;
     }
-    int r = lmdb_begin(d->o.state, true, &t);
-    if (r == 0) {
-        CLEANUP(buf_deinit) Buf b = BUF_INIT(16u << 20);
-        if (put) {
-            stored_alert_encode(a, &b);
-            r = b.failed ? -EFBIG : lmdb_put(t, d->table, state_key(a, key), buf_str(&b));
-        } else {
-            r = lmdb_del(t, d->table, state_key(a, key));
-        }
-        if (r < 0) {
-            lmdb_abort(t);
-        } else {
-            r = lmdb_commit(t);
-        }
-    }
-    if (r < 0) {
-        log_error(COMPONENT, "State of alerts cannot be stored", L_ERR(r));
-    }
+    state_put(d->o.state, STATE_ALERTS, state_key(a, key), buf_str(&b));
+}
+
+static void state_remove(const Dispatcher *d, const StoredAlert *a) {
+    char key[8];
+    state_del(d->o.state, STATE_ALERTS, state_key(a, key));
 }
 
 static void take_alert(Dispatcher *d, StoredAlert *a, bool store);
 
 /* What fired when the last process ended fires until it is heard of again or its time is over. */
-static int state_load(Dispatcher *d, int64_t now) {
-    LmdbTxn *t;
-    int r = lmdb_begin(d->o.state, true, &t);
-    if (r < 0) {
-        return r;
-    }
-    LmdbCursor *c = NULL;
-    StoredAlerts found = {0};
-    r = lmdb_table(t, "alerts", true, &d->table);
-    r = r < 0 ? r : lmdb_cursor(t, d->table, &c);
-    Str k, v;
-    for (int n = r < 0 ? r : lmdb_cursor_seek(c, STR(""), &k, &v); n == 0;
-         n = lmdb_cursor_next(c, &k, &v)) {
-        StoredAlert *a = stored_alert_decode(v);
-        if (a) {
-            vec_push(&found, a);
-        }
-    }
-    lmdb_cursor_free(c);
-    r = r < 0 ? (lmdb_abort(t), r) : lmdb_commit(t);
+static void take_state(Dispatcher *d, int64_t now) {
+    StoredAlerts found = d->o.state->alerts;
+    d->o.state->alerts = (StoredAlerts){0};
     for (size_t i = 0; i < found.n; i++) {
         StoredAlert *a = found.v[i];
         if (!stored_alert_resolved(a, a->updated_at_ms)) {
@@ -74,7 +44,6 @@ static int state_load(Dispatcher *d, int64_t now) {
         take_alert(d, a, false);
     }
     vec_free(&found);
-    return r;
 }
 
 /* ---- groups */
@@ -183,14 +152,17 @@ static void take_alert(Dispatcher *d, StoredAlert *a, bool store) {
     bool is = !stored_alert_resolved(a, a->updated_at_ms);
     (void)str_map_del(&d->alerts, a->key);
     *str_map_put(&d->alerts, a->key, NULL) = a;
-    if (store && (!old || was != is)) {
-        state_change(d, a, true);
+    if (store && d->o.state && (!old || was != is)) {
+        state_add(d, a);
     }
     am_route_match(d->config->route, a->labels, insert_into, &(Insert){d, a});
     stored_alert_unref(old);
 }
 
 void dispatcher_put(Dispatcher *d, const AlertBatch *b) {
+    if (d->stopped) {
+        return;
+    }
     int64_t now = clock_wall_ms();
     metric_add(metric_counter("alertmanager_alerts_received_total",
                               "The total number of received alerts.", NULL),
@@ -200,135 +172,67 @@ void dispatcher_put(Dispatcher *d, const AlertBatch *b) {
     }
 }
 
-/*
- * Batches from other threads wait in a list of their own, which outlives the dispatcher until the
- * last posted call has run.
- */
-typedef struct PutQueue {
-    pthread_mutex_t mutex;
-    Dispatcher *dispatcher; /* NULL: gone */
-    unsigned refs;
-} PutQueue;
-
-typedef struct Put {
-    PutQueue *queue;
-    AlertBatch *batch;
-} Put;
-
-static void queue_unref(PutQueue *q) {
-    pthread_mutex_lock(&q->mutex);
-    bool last = --q->refs == 0;
-    pthread_mutex_unlock(&q->mutex);
-    if (last) {
-        pthread_mutex_destroy(&q->mutex);
-        mem_free(q);
-    }
-}
-
-static void put_posted(void *arg) {
-    Put *p = arg;
-    if (p->queue->dispatcher) {
-        dispatcher_put(p->queue->dispatcher, p->batch);
-    }
-    alert_batch_unref(p->batch);
-    queue_unref(p->queue);
-    mem_free(p);
-}
+static void take_batch(void *arg, AlertBatch *b) { dispatcher_put(arg, b); }
 
 static void sink_send(void *arg, AlertBatch *batch) {
-    Dispatcher *d = arg;
-    Put *p = NEW(Put);
-    *p = (Put){d->queue, alert_batch_ref(batch)};
-    pthread_mutex_lock(&d->queue->mutex);
-    d->queue->refs++;
-    pthread_mutex_unlock(&d->queue->mutex);
-    loop_post(d->o.loop, put_posted, p);
+    const Dispatcher *d = arg;
+    alert_inbox_send(d->inbox, batch);
 }
 
 AlertSink dispatcher_sink(Dispatcher *d) { return (AlertSink){sink_send, d}; }
 
 /* ---- maintenance: empty groups, alerts that ended and are in no group, old log entries */
 
-static bool drop_one_group(Dispatcher *d) {
+static void drop_empty_groups(Dispatcher *d) {
+    VEC(Group *) empty = {0};
     StrMapEntry *e;
     for (size_t i = 0; (e = str_map_next(&d->groups, &i));) {
         Group *g = e->value;
         if (!g->alerts.n && !g->flush) {
-            (void)str_map_del(&d->groups, g->map_key);
-            group_free(g);
-            return true;
+            vec_push(&empty, g);
         }
     }
-    return false;
+    for (size_t i = 0; i < empty.n; i++) {
+        (void)str_map_del(&d->groups, empty.v[i]->map_key);
+        group_free(empty.v[i]);
+    }
+    vec_free(&empty);
 }
 
-static bool drop_one_alert(Dispatcher *d, int64_t now) {
+static void drop_ended_alerts(Dispatcher *d, int64_t now) {
+    StoredAlerts ended = {0};
     StrMapEntry *e;
     for (size_t i = 0; (e = str_map_next(&d->alerts, &i));) {
         StoredAlert *a = e->value;
         if (stored_alert_resolved(a, now) && a->refs == 1) {
-            state_change(d, a, false);
-            (void)str_map_del(&d->alerts, a->key);
-            stored_alert_unref(a);
-            return true;
+            vec_push(&ended, a);
         }
     }
-    return false;
+    for (size_t i = 0; i < ended.n; i++) {
+        state_remove(d, ended.v[i]);
+        (void)str_map_del(&d->alerts, ended.v[i]->key);
+        stored_alert_unref(ended.v[i]);
+    }
+    vec_free(&ended);
 }
 
 static void maintain(void *arg) {
     Dispatcher *d = arg;
     int64_t now = clock_wall_ms();
-    while (drop_one_group(d)) {
-    }
-    while (drop_one_alert(d, now)) {
-    }
+    drop_empty_groups(d);
+    drop_ended_alerts(d, now);
     nflog_clean(&d->log, now);
     metric_set(metric_gauge("alertmanager_dispatcher_aggregation_groups",
                             "Number of active aggregation groups", NULL),
                (double)d->groups.n);
+    metric_set(metric_gauge("alertmanager_alerts", "How many alerts by state.", "state=\"active\""),
+               (double)d->alerts.n);
     loop_timer_after(&d->maintenance, MAINTENANCE_MS);
 }
 
 size_t dispatcher_group_count(const Dispatcher *d) { return d->groups.n; }
 
 /* ---- configuration */
-
-static int parse_templates(const AmConfig *c, Template *t, Problem *problem) {
-    for (size_t i = 0; i < c->n_templates; i++) {
-        char *pattern = str_dup(c->templates[i]);
-        glob_t found = {0};
-        int r = glob(pattern, 0, NULL, &found) == 0 ? 0 : 1;
-        mem_free(pattern);
-        for (size_t k = 0; r == 0 && k < found.gl_pathc; k++) {
-            CLEANUP(buf_deinit) Buf b = BUF_INIT(8u << 20);
-            const char *path = found.gl_pathv[k], *slash = strrchr(path, '/');
-            problem_set_file(problem, str_of(path));
-            r = file_read_whole(path, 8u << 20, &b);
-            r = r < 0 ? problem_set(problem, 0, 0, "cannot be read: %s", strerror(-r))
-                      : template_parse(t, str_of(slash ? slash + 1 : path), buf_str(&b), problem);
-        }
-        globfree(&found);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
-
-static int use_config(Dispatcher *d, AmConfig *c, Problem *problem) {
-    Template *t = template_new(&AM_FUNCS, 1, NULL);
-    int r = parse_templates(c, t, problem);
-    if (r < 0) {
-        template_free(t);
-        return r;
-    }
-    template_free(d->templates);
-    am_config_free(d->config);
-    d->templates = t;
-    d->config = c;
-    return 0;
-}
 
 static void drop_groups(Dispatcher *d) {
     StrMapEntry *e;
@@ -339,62 +243,57 @@ static void drop_groups(Dispatcher *d) {
     d->groups = (StrMap){0};
 }
 
-int dispatcher_reload(Dispatcher *d, AmConfig *config, Problem *problem) {
-    Template *probe = template_new(&AM_FUNCS, 1, NULL);
-    int r = parse_templates(config, probe, problem);
-    template_free(probe);
-    if (r < 0) {
-        return r;
-    }
+void dispatcher_reload(Dispatcher *d, AmConfig *config) {
     drop_groups(d); /* they point into the old configuration */
-    r = use_config(d, config, problem);
+    am_config_free(d->config);
+    d->config = config;
     StrMapEntry *e;
-    for (size_t i = 0; r == 0 && (e = str_map_next(&d->alerts, &i));) {
+    for (size_t i = 0; (e = str_map_next(&d->alerts, &i));) {
         StoredAlert *a = e->value;
         am_route_match(d->config->route, a->labels, insert_into, &(Insert){d, a});
     }
-    return r;
 }
 
 /* ---- life */
 
-int dispatcher_new(const DispatcherOptions *o, AmConfig *config, Dispatcher **ret,
-                   Problem *problem) {
+Dispatcher *dispatcher_new(const DispatcherOptions *o, AmConfig *config) {
     Dispatcher *d = NEW(Dispatcher);
     d->o = *o;
+    d->config = config;
     d->external_url = str_dup(o->external_url);
     d->user_agent = str_dup(o->user_agent.n ? o->user_agent : STR("Alertmanager/0.34.0"));
     d->o.external_url = str_of(d->external_url);
     d->o.user_agent = str_of(d->user_agent);
     d->o.retention_ms = o->retention_ms ? o->retention_ms : 120 * HOUR_MS;
     rng_init(&d->rng, loop_is_virtual(o->loop) ? 1 : random_u64());
-    d->queue = NEW(PutQueue);
-    *d->queue = (PutQueue){.dispatcher = d, .refs = 1};
-    pthread_mutex_init(&d->queue->mutex, NULL);
-    int64_t now = clock_wall_ms();
-    int r = use_config(d, config, problem);
-    if (r == 0) {
-        r = nflog_open(&d->log, o->state, now);
-        r = r < 0 || !o->state ? r : state_load(d, now);
-        if (r < 0) {
-            d->config = NULL; /* stays the caller's */
-            r = problem_set(problem, 0, 0, "state of alerts cannot be read: %s", strerror(-r));
-        }
-    }
-    if (r < 0) {
-        dispatcher_free(d);
-        return r;
+    d->inbox = alert_inbox_new(o->loop, take_batch, d);
+    nflog_init(&d->log, o->state);
+    if (o->state) {
+        state_start(o->state, o->loop, o->background);
+        take_state(d, clock_wall_ms());
     }
     loop_timer_init(&d->maintenance, o->loop, maintain, d);
-    loop_timer_after(&d->maintenance, MAINTENANCE_MS);
-    *ret = d;
-    return 0;
+    loop_timer_at(&d->maintenance, clock_wall_ms());
+    return d;
+}
+
+void dispatcher_stop(Dispatcher *d, void (*done)(void *arg), void *arg) {
+    alert_inbox_close(d->inbox);
+    loop_timer_stop(&d->maintenance);
+    drop_groups(d);
+    d->stopped = true;
+    if (d->o.state) {
+        state_close(d->o.state, done, arg);
+    } else {
+        loop_post(d->o.loop, done, arg);
+    }
 }
 
 void dispatcher_free(Dispatcher *d) {
     if (!d) {
         return;
     }
+    alert_inbox_free(d->inbox);
     loop_timer_stop(&d->maintenance);
     drop_groups(d);
     StrMapEntry *e;
@@ -402,10 +301,8 @@ void dispatcher_free(Dispatcher *d) {
         stored_alert_unref(e->value);
     }
     str_map_deinit(&d->alerts);
-    nflog_close(&d->log);
-    d->queue->dispatcher = NULL;
-    queue_unref(d->queue);
-    template_free(d->templates);
+    nflog_deinit(&d->log);
+    dispatcher_state_free(d->o.state);
     am_config_free(d->config);
     mem_free(d->external_url);
     mem_free(d->user_agent);

@@ -17,11 +17,14 @@
 #include "rules/notify/dispatch.h"
 
 #define BODY_BYTES_MAX (64u << 20)
+#define URL_FILE_BYTES_MAX (64u << 10)
 #define ANSWER_BYTES_MAX (64u << 10)
 #define BACKOFF_FIRST_MS 500.0
 #define BACKOFF_MAX_MS 60000.0
 
 static const char COMPONENT[] = "dispatcher";
+
+typedef struct UrlRead UrlRead;
 
 typedef struct Delivery {
     Flush *flush;
@@ -29,12 +32,23 @@ typedef struct Delivery {
     Str log_key;
     LoopTimer timer;
     void *call;
+    UrlRead *reading;
+    AmData data;
     Str url;
     Buf body;
     double backoff_ms;
     unsigned attempts;
+    const char *failure; /* the label `reason` of a failure */
     bool through;
 } Delivery;
+
+/* url_file, read on the background pool before each attempt. */
+struct UrlRead {
+    Delivery *delivery; /* NULL: cancelled */
+    char *path;
+    Buf text;
+    int result;
+};
 
 struct Flush {
     Group *group;
@@ -48,8 +62,16 @@ struct Flush {
     Arena arena;
 };
 
+static void reading_cancel(Delivery *d) {
+    if (d->reading) {
+        d->reading->delivery = NULL;
+        d->reading = NULL;
+    }
+}
+
 static void flush_free(Flush *f) {
     for (size_t i = 0; i < f->n; i++) {
+        reading_cancel(&f->deliveries[i]);
         loop_timer_stop(&f->deliveries[i].timer);
         buf_deinit(&f->deliveries[i].body);
     }
@@ -92,17 +114,16 @@ static void delivery_log(Delivery *d) {
     Dispatcher *dp = f->group->dispatcher;
     int64_t now = clock_wall_ms();
     int64_t keep = MIN(2 * f->group->route->repeat_interval_ms, dp->o.retention_ms);
-    int r = nflog_put(&dp->log, d->log_key, now, now + keep, f->firing_hashes, f->n_firing,
-                      f->resolved_hashes, f->n_resolved);
-    if (r < 0) {
-        log_error(COMPONENT, "Notification log cannot be stored", L_STR("group", f->group->key),
-                  L_ERR(r));
-    }
+    nflog_put(&dp->log, d->log_key, now, now + keep, f->firing_hashes, f->n_firing,
+              f->resolved_hashes, f->n_resolved);
 }
 
 static void delivery_failed(Delivery *d, const char *why) {
-    metric_inc(counter("alertmanager_notifications_failed_total",
-                       "The total number of failed notifications."));
+    CLEANUP(mem_freep)
+    char *labels =
+        mem_printf("integration=\"webhook\",reason=\"%s\"", d->failure ? d->failure : "other");
+    metric_inc(metric_counter("alertmanager_notifications_failed_total",
+                              "The total number of failed notifications.", labels));
     log_error(COMPONENT, "Notify for alerts failed",
               L_STR("receiver", d->flush->group->receiver->name), L_CSTR("integration", "webhook"),
               L_INT("num_alerts", d->flush->alerts.n), L_INT("attempts", d->attempts),
@@ -117,8 +138,12 @@ static void delivery_retry(void *arg) { delivery_attempt(arg); }
 static void delivery_timeout(void *arg) {
     Delivery *d = arg;
     Dispatcher *dp = d->flush->group->dispatcher;
-    dp->o.transport.cancel(d->call);
-    d->call = NULL;
+    if (d->call) {
+        dp->o.transport.cancel(d->call);
+        d->call = NULL;
+    }
+    reading_cancel(d);
+    d->failure = "contextDeadlineExceeded";
     delivery_failed(d, "context deadline exceeded");
 }
 
@@ -137,10 +162,25 @@ static void delivery_again(Delivery *d, const char *why) {
     loop_timer_after(&d->timer, wait);
 }
 
+static void note_answer(Delivery *d, const HttpCallResult *r) {
+    static const double bounds[] = {1, 5, 10, 15, 20};
+    int kind = r->outcome == HTTP_CALL_OK ? r->status / 100 : 0;
+    metric_observe(metric_histogram("alertmanager_notification_latency_seconds",
+                                    "The latency of notifications in seconds.",
+                                    "integration=\"webhook\"", bounds, ARRAY_LEN(bounds)),
+                   (double)r->duration_ns / 1e9);
+    d->failure = kind == 4 ? "clientError" : kind == 5 ? "serverError" : "other";
+    if (kind != 2) {
+        metric_inc(counter("alertmanager_notification_requests_failed_total",
+                           "The total number of failed notification requests."));
+    }
+}
+
 static void delivery_answer(void *arg, HttpCallResult *r) {
     Delivery *d = arg;
     d->call = NULL;
     loop_timer_stop(&d->timer);
+    note_answer(d, r);
     if (r->outcome != HTTP_CALL_OK) {
         delivery_again(d, r->error ? r->error : "no answer");
         return;
@@ -162,18 +202,13 @@ static void delivery_answer(void *arg, HttpCallResult *r) {
     }
 }
 
-static void delivery_attempt(Delivery *d) {
+static void delivery_call(Delivery *d) {
     Flush *f = d->flush;
     Dispatcher *dp = f->group->dispatcher;
     const HttpHeader headers[] = {{STR("Content-Type"), STR("application/json")},
                                   {STR("User-Agent"), dp->o.user_agent}};
     int64_t left = f->deadline_ms - clock_wall_ms();
     int64_t timeout = d->hook->timeout_ms ? MIN(d->hook->timeout_ms, left) : left;
-    d->attempts++;
-    metric_inc(counter("alertmanager_notification_requests_total",
-                       "The total number of attempted notification requests."));
-    loop_timer_init(&d->timer, dp->o.loop, delivery_timeout, d);
-    loop_timer_at(&d->timer, f->deadline_ms);
     d->call = dp->o.transport.call(dp->o.transport.arg,
                                    &(HttpCallRequest){.method = "POST",
                                                       .url = d->url,
@@ -184,6 +219,64 @@ static void delivery_attempt(Delivery *d) {
                                                       .body_bytes_max = ANSWER_BYTES_MAX,
                                                       .config = d->hook->http},
                                    delivery_answer, d);
+}
+
+static void delivery_failed_str(Delivery *d, Str why) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(65536);
+    buf_add_str(&b, why);
+    delivery_failed(d, buf_cstr(&b));
+}
+
+static void delivery_call_url(Delivery *d, Str url_template) {
+    CLEANUP(buf_deinit) Buf url = BUF_INIT(1u << 20);
+    const Template *t = d->flush->group->dispatcher->config->templates;
+    Str error = STR("");
+    if (am_data_expand(&d->data, t, url_template, &url, &error) < 0) {
+        delivery_failed_str(d, error);
+        return;
+    }
+    d->url = arena_str(&d->flush->arena, str_trim(buf_str(&url)));
+    delivery_call(d);
+}
+
+static void url_read_run(void *arg) {
+    UrlRead *u = arg;
+    u->result = file_read_whole(u->path, URL_FILE_BYTES_MAX, &u->text);
+}
+
+static void url_read_done(void *arg) {
+    UrlRead *u = arg;
+    Delivery *d = u->delivery;
+    if (d) {
+        d->reading = NULL;
+        if (u->result < 0) {
+            delivery_failed_str(
+                d, arena_printf(&d->flush->arena, "read url_file: %s", strerror(-u->result)));
+        } else {
+            delivery_call_url(d, str_trim(buf_str(&u->text)));
+        }
+    }
+    buf_deinit(&u->text);
+    mem_free(u->path);
+    mem_free(u);
+}
+
+static void delivery_attempt(Delivery *d) {
+    Dispatcher *dp = d->flush->group->dispatcher;
+    d->attempts++;
+    metric_inc(counter("alertmanager_notification_requests_total",
+                       "The total number of attempted notification requests."));
+    loop_timer_init(&d->timer, dp->o.loop, delivery_timeout, d);
+    loop_timer_at(&d->timer, d->flush->deadline_ms);
+    if (!d->hook->url_file.n) {
+        delivery_call_url(d, d->hook->url);
+        return;
+    }
+    UrlRead *u = d->reading = NEW(UrlRead);
+    u->delivery = d;
+    u->path = str_dup(d->hook->url_file);
+    u->text = BUF_INIT(URL_FILE_BYTES_MAX);
+    work_submit(dp->o.background, url_read_run, url_read_done, u);
 }
 
 /* ---- what is sent */
@@ -206,31 +299,14 @@ static void expand_route_labels(const Flush *f, AmData *d) {
     for (size_t i = 0; i < from.n; i++) {
         CLEANUP(buf_deinit) Buf b = BUF_INIT(1u << 20);
         Str error;
-        if (am_data_expand(d, f->group->dispatcher->templates, from.v[i].value, &b, &error) < 0) {
+        if (am_data_expand(d, f->group->dispatcher->config->templates, from.v[i].value, &b,
+                           &error) < 0) {
             log_warn(COMPONENT, "Template of a route label fails", L_STR("err", error));
             buf_reset(&b);
         }
         v[i] = (Label){from.v[i].name, arena_str(d->arena, buf_str(&b))};
     }
     d->route_labels = (Labels){v, from.n};
-}
-
-static int delivery_url(Delivery *d, const AmData *data, Str *ret_error) {
-    CLEANUP(buf_deinit) Buf raw = BUF_INIT(1u << 20), url = BUF_INIT(1u << 20);
-    Str text = d->hook->url;
-    if (d->hook->url_file.n) {
-        char *path = str_dup(d->hook->url_file);
-        int r = file_read_whole(path, 1u << 16, &raw);
-        mem_free(path);
-        if (r < 0) {
-            *ret_error = arena_printf(data->arena, "read url_file: %s", strerror(-r));
-            return r;
-        }
-        text = str_trim(buf_str(&raw));
-    }
-    int r = am_data_expand(data, d->flush->group->dispatcher->templates, text, &url, ret_error);
-    d->url = arena_str(&d->flush->arena, str_trim(buf_str(&url)));
-    return r;
 }
 
 /* The alerts this integration shows: resolved ones only if it wants them, at most max_alerts. */
@@ -243,21 +319,21 @@ static int delivery_build(Delivery *d, const char *reason, Str *ret_error) {
         }
     }
     uint64_t max = d->hook->max_alerts, truncated = max && shown.n > max ? shown.n - max : 0;
-    AmData data = {.arena = &f->arena,
-                   .receiver = quote_meta(&f->arena, f->group->receiver->name),
-                   .external_url = f->group->dispatcher->o.external_url,
-                   .reason = str_of(reason),
-                   .group_labels = f->group->labels};
-    am_data_fill(&data, shown.v, shown.n - (size_t)truncated, f->now_ms);
-    expand_route_labels(f, &data);
+    d->data = (AmData){.arena = &f->arena,
+                       .receiver = quote_meta(&f->arena, f->group->receiver->name),
+                       .external_url = f->group->dispatcher->o.external_url,
+                       .reason = str_of(reason),
+                       .group_labels = f->group->labels};
+    am_data_fill(&d->data, shown.v, shown.n - (size_t)truncated, f->now_ms);
+    expand_route_labels(f, &d->data);
     d->body = BUF_INIT(BODY_BYTES_MAX);
-    am_data_payload(&data, f->group->key, truncated, &d->body);
+    am_data_payload(&d->data, f->group->key, truncated, &d->body);
     vec_free(&shown);
     if (d->body.failed) {
         *ret_error = STR("notification is too large");
         return -EFBIG;
     }
-    return delivery_url(d, &data, ret_error);
+    return 0;
 }
 
 static void delivery_start(Delivery *d) {
@@ -279,9 +355,7 @@ static void delivery_start(Delivery *d) {
     metric_inc(counter("alertmanager_notifications_total",
                        "The total number of attempted notifications."));
     if (delivery_build(d, reason, &error) < 0) {
-        CLEANUP(buf_deinit) Buf why = BUF_INIT(65536);
-        buf_add_str(&why, error);
-        delivery_failed(d, buf_cstr(&why));
+        delivery_failed_str(d, error);
         return;
     }
     delivery_attempt(d);

@@ -13,8 +13,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/varint.h"
+#include "rules/notify/state.h"
 
-static void entry_free(NflogEntry *e) {
+void nflog_entry_free(NflogEntry *e) {
     if (e) {
         mem_free(e->firing);
         mem_free(e->resolved);
@@ -27,11 +28,9 @@ static uint64_t *hashes_dup(const uint64_t *v, size_t n) {
     return n ? mem_dup(v, n * sizeof(*v)) : NULL;
 }
 
-static void entry_put(Nflog *l, Str key, NflogEntry *e) {
-    NflogEntry *old = str_map_del(&l->entries, key);
-    entry_free(old);
-    e->key = str_dup(key);
-    *str_map_put(&l->entries, str_n(e->key, key.n), NULL) = e;
+static void entry_put(Nflog *l, NflogEntry *e) {
+    nflog_entry_free(str_map_del(&l->entries, str_of(e->key)));
+    *str_map_put(&l->entries, str_of(e->key), NULL) = e;
 }
 
 /* ---- stored form */
@@ -69,7 +68,7 @@ static uint64_t *get_hashes(const uint8_t **p, uint64_t n) {
     return v;
 }
 
-static NflogEntry *entry_decode(Str s, Str *ret_key) {
+NflogEntry *nflog_entry_decode(Str s) {
     if (s.n < 6 || s.p[0] != 1) {
         return NULL;
     }
@@ -81,7 +80,7 @@ static NflogEntry *entry_decode(Str s, Str *ret_key) {
         key_n > (uint64_t)(end - p)) {
         return NULL;
     }
-    *ret_key = str_n((const char *)p, (size_t)key_n);
+    Str key = str_n((const char *)p, (size_t)key_n);
     p += key_n;
     if (!varint_get(&p, end, &e.at_ms) || !varint_get(&p, end, &e.expires_ms) ||
         !uvarint_get(&p, end, &firing) || !uvarint_get(&p, end, &resolved) || firing > s.n ||
@@ -92,6 +91,7 @@ static NflogEntry *entry_decode(Str s, Str *ret_key) {
     e.n_resolved = (size_t)resolved;
     e.firing = get_hashes(&p, firing);
     e.resolved = get_hashes(&p, resolved);
+    e.key = str_dup(key);
     return mem_dup(&e, sizeof(e));
 }
 
@@ -103,104 +103,72 @@ static Str table_key(Str key, uint64_t *hash) {
     return str_n((const char *)hash, sizeof(*hash));
 }
 
-static int store(Nflog *l, const NflogEntry *e, Str key) {
-    LmdbTxn *t;
-    int r = lmdb_begin(l->env, true, &t);
-    if (r < 0) {
-        return r;
-    }
+static void store(const Nflog *l, const NflogEntry *e) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(64u << 20);
+    Str key = str_of(e->key);
     uint64_t hash;
     entry_encode(e, key, &b);
-    r = b.failed ? -EFBIG : lmdb_put(t, l->table, table_key(key, &hash), buf_str(&b));
-    if (r < 0) {
-        lmdb_abort(t);
-        return r;
+    if (b.failed) {
+        log_error("dispatcher", "Notification log cannot be stored", L_STR("group", key),
+                  L_ERR(-EFBIG));
+        return;
     }
-    return lmdb_commit(t);
+    state_put(l->state, STATE_NFLOG, table_key(key, &hash), buf_str(&b));
 }
 
-static int load(Nflog *l, int64_t now_ms) {
-    LmdbTxn *t;
-    int r = lmdb_begin(l->env, true, &t);
-    if (r < 0) {
-        return r;
+void nflog_init(Nflog *l, DispatcherState *state) {
+    *l = (Nflog){.state = state};
+    for (size_t i = 0; state && i < state->entries.n; i++) {
+        entry_put(l, state->entries.v[i]);
     }
-    LmdbCursor *c = NULL;
-    r = lmdb_table(t, "nflog", true, &l->table);
-    r = r < 0 ? r : lmdb_cursor(t, l->table, &c);
-    Str k, v, key;
-    for (int n = r < 0 ? r : lmdb_cursor_seek(c, STR(""), &k, &v); n == 0;
-         n = lmdb_cursor_next(c, &k, &v)) {
-        NflogEntry *e = entry_decode(v, &key);
-        if (e && e->expires_ms > now_ms) {
-            entry_put(l, key, e);
-        } else {
-            entry_free(e);
-        }
+    if (state) {
+        vec_free(&state->entries);
     }
-    lmdb_cursor_free(c);
-    if (r < 0) {
-        lmdb_abort(t);
-        return r;
-    }
-    return lmdb_commit(t);
 }
 
-int nflog_open(Nflog *l, LmdbEnv *env, int64_t now_ms) {
-    *l = (Nflog){.env = env};
-    return env ? load(l, now_ms) : 0;
-}
-
-void nflog_close(Nflog *l) {
+void nflog_deinit(Nflog *l) {
     StrMapEntry *e;
     for (size_t i = 0; (e = str_map_next(&l->entries, &i));) {
-        entry_free(e->value);
+        nflog_entry_free(e->value);
     }
     str_map_deinit(&l->entries);
 }
 
 const NflogEntry *nflog_get(const Nflog *l, Str key) { return str_map_get(&l->entries, key); }
 
-int nflog_put(Nflog *l, Str key, int64_t at_ms, int64_t expires_ms, const uint64_t *firing,
-              size_t n_firing, const uint64_t *resolved, size_t n_resolved) {
+void nflog_put(Nflog *l, Str key, int64_t at_ms, int64_t expires_ms, const uint64_t *firing,
+               size_t n_firing, const uint64_t *resolved, size_t n_resolved) {
     NflogEntry *e = NEW(NflogEntry);
     *e = (NflogEntry){.at_ms = at_ms,
                       .expires_ms = expires_ms,
                       .firing = hashes_dup(firing, n_firing),
                       .resolved = hashes_dup(resolved, n_resolved),
                       .n_firing = n_firing,
-                      .n_resolved = n_resolved};
-    entry_put(l, key, e);
-    return l->env ? store(l, e, key) : 0;
-}
-
-static void forget(Nflog *l, Str key) {
-    LmdbTxn *t;
-    uint64_t hash;
-    if (l->env && lmdb_begin(l->env, true, &t) == 0) {
-        (void)lmdb_del(t, l->table, table_key(key, &hash)); /* an expired entry is read as none */
-        (void)lmdb_commit(t);
+                      .n_resolved = n_resolved,
+                      .key = str_dup(key)};
+    entry_put(l, e);
+    if (l->state) {
+        store(l, e);
     }
 }
 
 void nflog_clean(Nflog *l, int64_t now_ms) {
-    bool again = true;
-    while (again) {
-        StrMapEntry *e;
-        again = false;
-        for (size_t i = 0; (e = str_map_next(&l->entries, &i));) {
-            NflogEntry *entry = e->value;
-            if (entry->expires_ms <= now_ms) {
-                Str key = e->key;
-                forget(l, key);
-                (void)str_map_del(&l->entries, key);
-                entry_free(entry);
-                again = true;
-                break;
-            }
+    NflogEntries old = {0};
+    StrMapEntry *at;
+    for (size_t i = 0; (at = str_map_next(&l->entries, &i));) {
+        NflogEntry *e = at->value;
+        if (e->expires_ms <= now_ms) {
+            vec_push(&old, e);
         }
     }
+    for (size_t i = 0; i < old.n; i++) {
+        Str key = str_of(old.v[i]->key);
+        uint64_t hash;
+        state_del(l->state, STATE_NFLOG, table_key(key, &hash));
+        (void)str_map_del(&l->entries, key);
+        nflog_entry_free(old.v[i]);
+    }
+    vec_free(&old);
 }
 
 /* ---- deduplication */

@@ -391,8 +391,6 @@ static void json_value(Buf *b, TmplRun *run, TmplValue v, int depth) {
     }
 }
 
-void am_json(Buf *b, TmplRun *run, TmplValue v) { json_value(b, run, v, 0); }
-
 static int fn_to_json(TmplRun *run, const TmplValue *a, size_t n, TmplValue *ret) {
     Buf b = BUF_INIT(TMPL_BYTES_MAX);
     json_value(&b, run, a[0], 0);

@@ -9,4 +9,3 @@ extern const TmplType AM_KV_TYPE;
 
 /* A string as Go's JSON encoder writes it, HTML characters escaped. */
 void am_json_string(Buf *b, Str s);
-void am_json(Buf *b, TmplRun *run, TmplValue v);

@@ -32,8 +32,6 @@ const Tree *template_find(const Template *t, Str name) {
     return NULL;
 }
 
-bool template_has(const Template *t, Str name) { return template_find(t, name) != NULL; }
-
 static const TmplFunc *table_find(const TmplFuncTable *t, Str name) {
     for (size_t i = 0; i < t->n; i++) {
         if (str_eqc(name, t->v[i].name)) {

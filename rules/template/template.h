@@ -27,7 +27,6 @@ void template_free(Template *t);
 /* Parses text as the template `name`, with those it defines. 0 or a Problem in Go's words:
  * template: name:line: what. */
 int template_parse(Template *t, Str name, Str text, Problem *problem);
-bool template_has(const Template *t, Str name);
 
 typedef struct TmplExec {
     TmplValue data;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "api/handlers.h"
+#include "api/negotiate.h"
 #include "api/params.h"
 #include "api/reply.h"
 #include "base/clock.h"
@@ -23,6 +24,7 @@ typedef struct FederateJob {
     HttpExchange *x;
     MatcherSets sets;
     Labels external;
+    Escaping escaping;
     Arena arena;
     VEC(Newest) found;
 } FederateJob;
@@ -45,6 +47,9 @@ static int collect(FederateJob *job, Querier *q, const struct MatcherSet *m, int
                    int64_t maxt, Warnings *w) {
     SelectHints hints = {.mint = mint, .maxt = maxt, .sorted = true, .cancel = &job->x->gone};
     SeriesSet *set;
+    if (m->n == 0) {
+        return 0; /* {} selects nothing here, as in Prometheus */
+    }
     int r = querier_select(q, m->v, m->n, &hints, w, &set);
     if (r < 0) {
         return r;
@@ -92,60 +97,61 @@ static void add_value_text(Buf *b, Str s) {
     }
 }
 
-/* A quoted name stands first inside the braces: {"http.status",code="200"}. */
-static void add_pair(Buf *b, Str name, Str value, bool *first) {
-    buf_add_char(b, *first ? '{' : ',');
-    *first = false;
-    if (label_name_valid_legacy(name)) {
+/* Names are written as the scraper accepts them; one that still needs quotes gets them. */
+static void add_name(Buf *b, Str name) {
+    if (label_name_valid_legacy(name) || metric_name_valid_legacy(name)) {
         buf_add_str(b, name);
     } else {
         buf_add_char(b, '"');
         add_value_text(b, name);
         buf_add_char(b, '"');
     }
+}
+
+static void add_pair(const FederateJob *job, Buf *b, const Label *l, bool *first) {
+    CLEANUP(buf_deinit) Buf name = BUF_INIT(0);
+    escaping_write(job->escaping, l->name, &name);
+    buf_add_char(b, *first ? '{' : ',');
+    *first = false;
+    add_name(b, buf_str(&name));
     buf_add_cstr(b, "=\"");
-    add_value_text(b, value);
+    add_value_text(b, l->value);
     buf_add_char(b, '"');
 }
 
-static void add_sample(Buf *b, const Newest *n, Labels external) {
-    bool first = true, legacy = metric_name_valid_legacy(n->name);
-    if (legacy) {
-        buf_add_str(b, n->name);
-    } else {
-        buf_add_cstr(b, "{\"");
-        add_value_text(b, n->name);
-        buf_add_char(b, '"');
+/* The series' own labels, then what the external labels add; without an instance there is an empty
+ * one, which lets a scraper with honor_labels drop its own. */
+static void add_sample(const FederateJob *job, Buf *b, const Newest *n, Str name) {
+    bool first = true, quoted = !metric_name_valid_legacy(name);
+    if (quoted) {
+        buf_add_char(b, '{'); /* {"http.status",code="200"} */
         first = false;
     }
+    add_name(b, name);
     for (size_t i = 0; i < n->labels.n; i++) {
         if (!str_eq(n->labels.v[i].name, LABEL_NAME)) {
-            add_pair(b, n->labels.v[i].name, n->labels.v[i].value, &first);
+            add_pair(job, b, &n->labels.v[i], &first);
         }
     }
-    for (size_t i = 0; i < external.n; i++) {
-        if (!labels_has(n->labels, external.v[i].name)) {
-            add_pair(b, external.v[i].name, external.v[i].value, &first);
+    for (size_t i = 0; i < job->external.n; i++) {
+        if (!labels_has(n->labels, job->external.v[i].name)) {
+            add_pair(job, b, &job->external.v[i], &first);
         }
-    }
-    /* An empty instance lets a scraper with honor_labels drop its own. */
-    if (!labels_has(n->labels, LABEL_INSTANCE) && !labels_has(external, LABEL_INSTANCE)) {
-        add_pair(b, LABEL_INSTANCE, STR(""), &first);
     }
     buf_add_cstr(b, first ? " " : "} ");
     number_format_g(b, n->v);
     buf_addf(b, " %lld\n", (long long)n->t);
 }
 
-static void answer(FederateJob *job) {
-    static const HttpAnswer text = {
-        .status = 200,
-        .content_type = "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8"};
-    if (job->found.n) {
-        qsort(job->found.v, job->found.n, sizeof(Newest), newest_cmp);
-    }
+static void add_type(Buf *b, Str name) {
+    buf_add_cstr(b, "# TYPE ");
+    add_name(b, name);
+    buf_add_cstr(b, " untyped\n");
+}
+
+static int write_samples(const FederateJob *job) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
-    http_stream_begin(job->x, &text);
+    CLEANUP(buf_deinit) Buf name = BUF_INIT(0);
     int r = 0;
     for (size_t i = 0; i < job->found.n && r == 0; i++) {
         const Newest *n = &job->found.v[i], *before = i ? n - 1 : NULL;
@@ -153,25 +159,25 @@ static void answer(FederateJob *job) {
             continue;
         }
         if (!before || !str_eq(before->name, n->name)) {
-            buf_add_cstr(&b, "# TYPE ");
-            if (metric_name_valid_legacy(n->name)) {
-                buf_add_str(&b, n->name);
-            } else {
-                buf_add_char(&b, '"');
-                add_value_text(&b, n->name);
-                buf_add_char(&b, '"');
-            }
-            buf_add_cstr(&b, " untyped\n");
+            buf_reset(&name);
+            escaping_write(job->escaping, n->name, &name);
+            add_type(&b, buf_str(&name));
         }
-        add_sample(&b, n, job->external);
+        add_sample(job, &b, n, buf_str(&name));
         if (b.n > (64u << 10)) {
             r = http_stream_write(job->x, &b);
         }
     }
-    if (r == 0) {
-        r = http_stream_write(job->x, &b);
+    return r == 0 ? http_stream_write(job->x, &b) : r;
+}
+
+static void answer(FederateJob *job) {
+    const HttpAnswer text = {.status = 200, .content_type = escaping_content_type(job->escaping)};
+    if (job->found.n) {
+        qsort(job->found.v, job->found.n, sizeof(Newest), newest_cmp);
     }
-    if (r < 0) {
+    http_stream_begin(job->x, &text);
+    if (write_samples(job) < 0) {
         log_debug("web", "Federation client has gone", L_STR("client", job->x->peer));
     }
     http_stream_end(job->x);
@@ -204,14 +210,50 @@ static void run_job(void *arg) {
     arena_deinit(&mine.arena);
 }
 
+/* The configured ones and, unless it is among them, an empty instance; in order. */
+static Labels external_of(const Api *api, Arena *a) {
+    Labels l = api->hooks->external_labels(api->server);
+    Label *v = ARENA_ARRAY(a, Label, l.n + 1);
+    size_t n = 0;
+    bool instance = labels_has(l, LABEL_INSTANCE);
+    for (size_t i = 0; i < l.n; i++) {
+        if (!instance && str_cmp(LABEL_INSTANCE, l.v[i].name) < 0) {
+            v[n++] = (Label){LABEL_INSTANCE, STR("")};
+            instance = true;
+        }
+        v[n++] = (Label){arena_str(a, l.v[i].name), arena_str(a, l.v[i].value)};
+    }
+    if (!instance) {
+        v[n++] = (Label){LABEL_INSTANCE, STR("")};
+    }
+    return (Labels){.v = v, .n = n};
+}
+
+/* False: has answered in plain text, as a scraper shows it to people. */
+static bool read_selectors(HttpExchange *x, MatcherSets *sets) {
+    Str text;
+    Problem p = {0};
+    for (size_t at = 0; http_param_next(x, "match[]", &at, &text);) {
+        if (!matcher_sets_add(sets, text, &p)) {
+            CLEANUP(buf_deinit) Buf why = BUF_INIT(64 << 10);
+            promql_problem_print(&p, &why);
+            http_respond_text(x, 400, "%.*s", SA(buf_str(&why)));
+            matcher_sets_deinit(sets);
+            return false;
+        }
+    }
+    return true;
+}
+
 void api_federate(HttpExchange *x, void *arg) {
     Api *api = arg;
     FederateJob *job = ARENA_NEW(&x->arena, FederateJob);
     job->api = api;
     job->x = x;
     job->arena = ARENA_INIT(FEDERATE_BYTES_MAX);
-    job->external = labels_copy(&x->arena, api->hooks->external_labels(api->server));
-    if (param_matchers(x, "match[]", &job->sets)) {
+    job->external = external_of(api, &x->arena);
+    job->escaping = escaping_accepted(http_header(x, "accept"));
+    if (read_selectors(x, &job->sets)) {
         work_submit(api->queries, run_job, NULL, job);
     }
 }

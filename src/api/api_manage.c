@@ -1,5 +1,6 @@
 /* Life of the process: /-/healthy, /-/ready, /-/reload, /-/quit, /metrics, the admin calls. */
 #include "api/handlers.h"
+#include "api/negotiate.h"
 #include "api/params.h"
 #include "api/reply.h"
 #include "base/metrics.h"
@@ -9,15 +10,16 @@
 
 static const char PLAIN[] = "text/plain; charset=utf-8";
 
+/* The texts are Prometheus': health checks of load balancers look for them. */
 void api_healthy(HttpExchange *x, void *arg) {
     http_respond(x, &(HttpAnswer){.status = 200, .content_type = PLAIN},
-                 STR("Narthex is Healthy.\n"));
+                 STR("Prometheus Server is Healthy.\n"));
 }
 
 /* While the database is not open api_before() has answered. */
 void api_ready(HttpExchange *x, void *arg) {
     http_respond(x, &(HttpAnswer){.status = 200, .content_type = PLAIN},
-                 STR("Narthex is Ready.\n"));
+                 STR("Prometheus Server is Ready.\n"));
 }
 
 static bool lifecycle_on(const Api *api, HttpExchange *x) {
@@ -26,6 +28,12 @@ static bool lifecycle_on(const Api *api, HttpExchange *x) {
                      STR("Lifecycle API is not enabled."));
     }
     return api->lifecycle;
+}
+
+/* GET: Prometheus says in words what it wants. */
+void api_only_post(HttpExchange *x, void *arg) {
+    http_respond(x, &(HttpAnswer){.status = 405, .content_type = PLAIN},
+                 STR("Only POST or PUT requests allowed"));
 }
 
 static void reloaded(void *arg, const ApiReloadResult *r) {
@@ -60,11 +68,13 @@ void api_metrics(HttpExchange *x, void *arg) {
         names[n++] = name;
     }
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
+    metric_inc(metric_counter("promhttp_metric_handler_requests_total",
+                              "Total number of scrapes by HTTP status code.", "code=\"200\""));
     metrics_write(&b, n ? names : NULL, n);
     http_respond(x,
                  &(HttpAnswer){.status = 200,
-                               .content_type = "text/plain; version=0.0.4; charset=utf-8; "
-                                               "escaping=underscores"},
+                               .content_type = escaping_content_type(
+                                   escaping_accepted(http_header(x, "accept")))},
                  buf_str(&b));
 }
 
@@ -90,19 +100,16 @@ static void run_snapshot(void *arg) {
 
 void api_snapshot(HttpExchange *x, void *arg) {
     Api *api = arg;
-    Str skip = http_param(x, "skip_head");
+    bool skip_head;
     if (!api->admin) {
         reply_error(x, API_UNAVAILABLE, "admin APIs disabled");
         return;
     }
-    if (skip.n && !str_eqc(skip, "true") && !str_eqc(skip, "false") && !str_eqc(skip, "1") &&
-        !str_eqc(skip, "0")) {
-        reply_error(x, API_BAD_DATA,
-                    "invalid parameter \"skip_head\": unable to parse boolean \"%.*s\"", SA(skip));
+    if (!param_bool(x, "skip_head", &skip_head)) {
         return;
     }
     SnapshotJob *job = ARENA_NEW(&x->arena, SnapshotJob);
-    *job = (SnapshotJob){api, x, str_eqc(skip, "true") || str_eqc(skip, "1")};
+    *job = (SnapshotJob){api, x, skip_head};
     work_submit(api->queries, run_snapshot, NULL, job);
 }
 

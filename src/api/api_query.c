@@ -15,19 +15,28 @@ typedef struct QueryJob {
     PromqlRequest request;
     uint64_t limit;
     bool stats, per_step, odd_stats;
-    int64_t queued_ns;
 } QueryJob;
 
-/* A scalar's value never has an exponent; a vector's may. */
-static void add_point(Buf *b, int64_t t, double v, bool scalar) {
+static void add_point(Buf *b, int64_t t, double v) {
     buf_add_char(b, '[');
     time_format_seconds(b, t);
     buf_add_cstr(b, ",\"");
-    if (scalar) {
-        number_format_plain(b, v);
-    } else {
-        number_format_json(b, v);
-    }
+    number_format_json(b, v);
+    buf_add_cstr(b, "\"]");
+}
+
+/* The time of scalars and strings is a plain number: 1.5, where series have 1.500. */
+static void add_lone_time(Buf *b, int64_t t) {
+    buf_add_char(b, '[');
+    number_format_json(b, (double)t / 1000);
+    buf_add_char(b, ',');
+}
+
+/* Never with an exponent. */
+static void add_scalar(Buf *b, const PromqlSeries *s) {
+    add_lone_time(b, s->float_t[0]);
+    buf_add_char(b, '"');
+    number_format_plain(b, s->floats[0]);
     buf_add_cstr(b, "\"]");
 }
 
@@ -38,7 +47,7 @@ static void add_vector(Reply *r, const PromqlResult *q, size_t n) {
         buf_add_cstr(&r->b, i ? ",{\"metric\":" : "{\"metric\":");
         reply_labels(&r->b, s->labels);
         buf_add_cstr(&r->b, ",\"value\":");
-        add_point(&r->b, s->float_t[0], s->floats[0], false);
+        add_point(&r->b, s->float_t[0], s->floats[0]);
         buf_add_char(&r->b, '}');
     }
     buf_add_char(&r->b, ']');
@@ -55,7 +64,7 @@ static void add_matrix(Reply *r, const PromqlResult *q, size_t n) {
             if (k) {
                 buf_add_char(&r->b, ',');
             }
-            add_point(&r->b, s->float_t[k], s->floats[k], false);
+            add_point(&r->b, s->float_t[k], s->floats[k]);
         }
         buf_add_cstr(&r->b, "]}");
     }
@@ -101,13 +110,9 @@ static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, siz
                                         [PROMQL_STRING] = "string"};
     buf_addf(&r->b, "{\"resultType\":\"%s\",\"result\":", types[q->type]);
     switch (q->type) {
-    case PROMQL_SCALAR:
-        add_point(&r->b, q->series[0].float_t[0], q->series[0].floats[0], true);
-        break;
+    case PROMQL_SCALAR: add_scalar(&r->b, &q->series[0]); break;
     case PROMQL_STRING:
-        buf_add_char(&r->b, '[');
-        time_format_seconds(&r->b, q->time_ms);
-        buf_add_char(&r->b, ',');
+        add_lone_time(&r->b, q->time_ms);
         json_quote(&r->b, q->string);
         buf_add_char(&r->b, ']');
         break;
@@ -150,9 +155,7 @@ static StrVec all_warnings(HttpExchange *x, const QueryJob *job, const PromqlRes
 static void run_query(void *arg) {
     QueryJob *job = arg;
     HttpExchange *x = job->x;
-    double queued_s = (double)(clock_mono_ns() - job->queued_ns) / 1e9;
     PromqlResult *q = promql_exec(job->api->engine, job->api->storage, &job->request);
-    q->stats.queue_s = queued_s;
     if (q->outcome != PROMQL_OK) {
         reply_query_error(x, q);
         promql_result_free(q);
@@ -173,8 +176,8 @@ static void run_query(void *arg) {
     promql_result_free(q);
 }
 
-/* What both forms of a query share. */
-static bool read_common(Api *api, HttpExchange *x, QueryJob *job) {
+static QueryJob *query_job(Api *api, HttpExchange *x) {
+    QueryJob *job = ARENA_NEW(&x->arena, QueryJob);
     Str stats = http_param(x, "stats");
     job->api = api;
     job->x = x;
@@ -183,48 +186,49 @@ static bool read_common(Api *api, HttpExchange *x, QueryJob *job) {
     job->stats = stats.n > 0;
     job->per_step = job->request.per_step_stats = str_eqc(stats, "all");
     job->odd_stats = job->stats && !job->per_step && !str_eqc(stats, "true");
-    return param_limit(x, "limit", &job->limit) &&
-           param_duration(x, "timeout", 0, &job->request.timeout_ms) &&
-           param_duration(x, "lookback_delta", 0, &job->request.lookback_ms);
+    return job;
 }
 
-static void submit(Api *api, QueryJob *job) {
-    job->queued_ns = clock_mono_ns();
-    work_submit(api->queries, run_query, NULL, job);
+/* What both forms of a query share; then it is a worker's. */
+static void submit(QueryJob *job) {
+    PromqlRequest *q = &job->request;
+    if (!param_duration(job->x, "timeout", 0, &q->timeout_ms) ||
+        !param_duration(job->x, "lookback_delta", 0, &q->lookback_ms)) {
+        return;
+    }
+    if (q->timeout_ms <= 0 && http_param(job->x, "timeout").n) {
+        reply_error(job->x, API_TIMEOUT, "query timed out in query execution");
+        return;
+    }
+    q->queued_ns = clock_mono_ns();
+    work_submit(job->api->queries, run_query, NULL, job);
 }
 
 void api_query(HttpExchange *x, void *arg) {
-    Api *api = arg;
-    QueryJob *job = ARENA_NEW(&x->arena, QueryJob);
+    QueryJob *job = query_job(arg, x);
     int64_t time;
-    if (!read_common(api, x, job) || !param_time(x, "time", clock_wall_ms(), &time)) {
-        return;
+    if (param_limit(x, "limit", &job->limit) && param_time(x, "time", clock_wall_ms(), &time)) {
+        job->request.start_ms = job->request.end_ms = time;
+        submit(job);
     }
-    job->request.start_ms = job->request.end_ms = time;
-    submit(api, job);
 }
 
 void api_query_range(HttpExchange *x, void *arg) {
-    Api *api = arg;
-    QueryJob *job = ARENA_NEW(&x->arena, QueryJob);
+    QueryJob *job = query_job(arg, x);
     PromqlRequest *q = &job->request;
-    if (!read_common(api, x, job)) {
-        return;
-    }
-    if (http_param(x, "start").n == 0 || http_param(x, "end").n == 0) {
-        const char *name = http_param(x, "start").n == 0 ? "start" : "end";
-        reply_error(x, API_BAD_DATA,
-                    "invalid parameter \"%s\": cannot parse \"\" to a valid timestamp", name);
-        return;
-    }
-    if (!param_time(x, "start", 0, &q->start_ms) || !param_time(x, "end", 0, &q->end_ms) ||
-        !param_duration(x, "step", -1, &q->step_ms)) {
+    if (!param_limit(x, "limit", &job->limit) || !param_time_required(x, "start", &q->start_ms) ||
+        !param_time_required(x, "end", &q->end_ms)) {
         return;
     }
     if (q->end_ms < q->start_ms) {
         reply_error(x, API_BAD_DATA,
                     "invalid parameter \"end\": end timestamp must not be before start time");
-    } else if (q->step_ms <= 0) {
+        return;
+    }
+    if (!param_duration(x, "step", -1, &q->step_ms)) {
+        return;
+    }
+    if (q->step_ms <= 0) {
         reply_error(x, API_BAD_DATA,
                     "invalid parameter \"step\": zero or negative query resolution step widths are "
                     "not accepted. Try a positive integer");
@@ -233,16 +237,18 @@ void api_query_range(HttpExchange *x, void *arg) {
                     "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing "
                     "the query resolution (?step=XX)");
     } else {
-        submit(api, job);
+        submit(job);
     }
 }
 
-/* No exemplars are kept, as in Prometheus without its exemplar-storage feature: the query is
- * checked, the list empty. */
+/*
+ * No exemplars are kept, as in Prometheus without its exemplar-storage feature: the query is
+ * checked, the list empty. A query that selects nothing gets 204.
+ */
 void api_query_exemplars(HttpExchange *x, void *arg) {
     Api *api = arg;
     int64_t start, end;
-    PromqlType type;
+    bool selects;
     Problem p = {0};
     if (!param_time(x, "start", TIME_MIN_MS, &start) || !param_time(x, "end", TIME_MAX_MS, &end)) {
         return;
@@ -252,9 +258,12 @@ void api_query_exemplars(HttpExchange *x, void *arg) {
                     "invalid parameter \"end\": end timestamp must not be before start timestamp");
         return;
     }
-    if (promql_check(api->engine, http_param(x, "query"), &type, &p) < 0) {
-        reply_error(x, API_BAD_DATA, "invalid parameter \"query\": %d:%d: parse error: %s", p.line,
-                    p.column, p.text);
+    if (promql_selects(api->engine, http_param(x, "query"), &selects, &p) < 0) {
+        reply_parse_error(x, "query", &p);
+        return;
+    }
+    if (!selects) {
+        reply_no_content(x);
         return;
     }
     Reply r;
@@ -268,8 +277,7 @@ void api_format_query(HttpExchange *x, void *arg) {
     Problem p = {0};
     CLEANUP(buf_deinit) Buf text = BUF_INIT(16 << 20);
     if (promql_format(api->engine, http_param(x, "query"), &text, &p) < 0) {
-        reply_error(x, API_BAD_DATA, "invalid parameter \"query\": %d:%d: parse error: %s", p.line,
-                    p.column, p.text);
+        reply_parse_error(x, "query", &p);
         return;
     }
     Reply r;

@@ -120,8 +120,12 @@ static void add_alerting(JsonWriter *w, const RuleFilter *f, const RuleInfo *rul
     add_labels(w, "labels", rule->labels);
     add_labels(w, "annotations", rule->annotations);
     json_key(w, STR("alerts"));
+    if (!f->alerts) {
+        json_add_null(w);
+        return;
+    }
     json_begin_array(w);
-    for (size_t i = 0; f->alerts && i < rule->n_alerts; i++) {
+    for (size_t i = 0; i < rule->n_alerts; i++) {
         add_alert(w, &rule->alerts[i]);
     }
     json_end_array(w);
@@ -228,18 +232,6 @@ static void reply_rules(HttpExchange *x, const RulesSnapshot *s, const RuleFilte
     reply_end(&r, NULL, 0, NULL, 0);
 }
 
-/* 0 when absent; any other text than a boolean is refused. */
-static bool param_bool(HttpExchange *x, const char *name, bool *ret) {
-    Str s = http_param(x, name);
-    *ret = str_eqc(s, "true") || str_eqc(s, "1");
-    if (s.n == 0 || *ret || str_eqc(s, "false") || str_eqc(s, "0")) {
-        return true;
-    }
-    reply_error(x, API_BAD_DATA, "invalid parameter \"%s\": expected true or false, got \"%.*s\"",
-                name, SA(s));
-    return false;
-}
-
 void api_rules(HttpExchange *x, void *arg) {
     Api *api = arg;
     Str type = http_param(x, "type");
@@ -254,6 +246,11 @@ void api_rules(HttpExchange *x, void *arg) {
     }
     if (!param_bool(x, "exclude_alerts", &exclude_alerts) ||
         !param_limit(x, "group_limit", &f.group_limit)) {
+        return;
+    }
+    if (http_param(x, "group_limit").n && !f.group_limit) {
+        reply_error(x, API_BAD_DATA,
+                    "invalid parameter \"group_limit\": group_limit needs to be greater than 0");
         return;
     }
     if (f.token.n && !f.group_limit) {

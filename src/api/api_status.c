@@ -1,4 +1,6 @@
 /* /status/...: what this process is and how it was started. */
+#include <stdlib.h>
+
 #include "api/handlers.h"
 #include "api/params.h"
 #include "api/reply.h"
@@ -91,8 +93,15 @@ void api_status_config(HttpExchange *x, void *arg) {
     reply_end(&r, NULL, 0, NULL, 0);
 }
 
+static int flag_qsort_cmp(const void *a, const void *b) {
+    return str_cmp(((const ApiFlag *)a)->name, ((const ApiFlag *)b)->name);
+}
+
 void api_status_flags(HttpExchange *x, void *arg) {
     Api *api = arg;
+    ApiFlag *flags = ARENA_ARRAY(&x->arena, ApiFlag, api->n_flags);
+    memcpy(flags, api->flags, api->n_flags * sizeof(*flags));
+    qsort(flags, api->n_flags, sizeof(*flags), flag_qsort_cmp);
     Reply r;
     reply_begin(&r, x);
     buf_add_char(&r.b, '{');
@@ -100,9 +109,9 @@ void api_status_flags(HttpExchange *x, void *arg) {
         if (i) {
             buf_add_char(&r.b, ',');
         }
-        json_quote(&r.b, api->flags[i].name);
+        json_quote(&r.b, flags[i].name);
         buf_add_char(&r.b, ':');
-        json_quote(&r.b, api->flags[i].value);
+        json_quote(&r.b, flags[i].value);
     }
     buf_add_char(&r.b, '}');
     reply_end(&r, NULL, 0, NULL, 0);

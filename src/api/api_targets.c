@@ -39,8 +39,6 @@ static void add_time(JsonWriter *w, const char *key, int64_t ms) {
 typedef struct Walk {
     Reply *r;
     JsonWriter *w;
-    Api *api;
-    Str wanted; /* a pool's name, or empty */
 } Walk;
 
 /* localhost means another machine to whoever reads the answer: the host's name stands for it. */
@@ -88,10 +86,8 @@ static int add_dropped(void *arg, const TargetView *t) {
 
 static int add_dropped_count(void *arg, const PoolView *p) {
     const Walk *k = arg;
-    if (!k->wanted.n || str_eq(k->wanted, p->name)) {
-        json_key(k->w, p->name);
-        json_add_uint(k->w, p->dropped);
-    }
+    json_key(k->w, p->name);
+    json_add_uint(k->w, p->dropped);
     return 0;
 }
 
@@ -105,7 +101,7 @@ void api_targets(HttpExchange *x, void *arg) {
     Reply r;
     reply_begin(&r, x);
     JsonWriter w = JSON_WRITER(&r.b);
-    Walk walk = {&r, &w, api, pool};
+    Walk walk = {&r, &w};
     json_begin_object(&w);
     json_key(&w, STR("activeTargets"));
     json_begin_array(&w);
@@ -208,21 +204,23 @@ static void reply_targets_metadata(HttpExchange *x, Api *api, const MatcherSets 
     json_begin_array(&w);
     scrape_manager_each_active(api->scrape, STR_NULL, add_target_metadata, &walk);
     json_end_array(&w);
-    if (walk.given == 0) {
-        buf_deinit(&r.b);
-        reply_error(x, API_NOT_FOUND, "specified metadata not found");
-    } else {
-        reply_end(&r, NULL, 0, NULL, 0);
-    }
+    reply_end(&r, NULL, 0, NULL, 0);
 }
 
 void api_targets_metadata(HttpExchange *x, void *arg) {
-    MatcherSets sets;
+    MatcherSets sets = {0};
     uint64_t limit;
-    if (param_limit(x, "limit", &limit) && param_matchers(x, "match_target", &sets)) {
-        reply_targets_metadata(x, arg, &sets, limit);
-        matcher_sets_deinit(&sets);
+    Problem p = {0};
+    Str target = http_param(x, "match_target");
+    if (!param_lax_limit(x, "limit", &limit)) {
+        return;
     }
+    if (target.n && !matcher_sets_add(&sets, target, &p)) {
+        reply_parse_error(x, "match_target", &p);
+    } else {
+        reply_targets_metadata(x, arg, &sets, limit);
+    }
+    matcher_sets_deinit(&sets);
 }
 
 /* /metadata: the distinct metadata of each metric over all targets. */
@@ -290,8 +288,8 @@ void api_metadata(HttpExchange *x, void *arg) {
     Api *api = arg;
     Merge m = {.metric = http_param(x, "metric")};
     uint64_t limit;
-    if (!param_limit(x, "limit", &limit) ||
-        !param_limit(x, "limit_per_metric", &m.limit_per_metric)) {
+    if (!param_lax_limit(x, "limit", &limit) ||
+        !param_lax_limit(x, "limit_per_metric", &m.limit_per_metric)) {
         return;
     }
     scrape_manager_each_active(api->scrape, STR_NULL, merge_target, &m);

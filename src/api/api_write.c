@@ -25,8 +25,12 @@ static void run_write(void *arg) {
         reply_no_content(job->x);
         return;
     }
-    log_warn("web", "Remote write request refused", L_STR("client", job->x->peer),
-             L_INT("status", result.status), L_CSTR("err", result.text));
+    /* A sender tries a request again and again while the storage fails. */
+    static LogPause pause;
+    if (result.status < 500 || log_pause_over(&pause)) {
+        log_warn("web", "Remote write request refused", L_STR("client", job->x->peer),
+                 L_INT("status", result.status), L_CSTR("err", result.text));
+    }
     http_respond_text(job->x, result.status, "%s", result.text);
 }
 

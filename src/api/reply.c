@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "format/json.h"
+#include "promql/promql.h"
 
 #define FLUSH_BYTES (64u << 10)
 #define ANNOTATIONS_MAX 10
@@ -86,6 +87,12 @@ void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) {
                  buf_str(&body));
 }
 
+void reply_parse_error(HttpExchange *x, const char *name, const Problem *p) {
+    CLEANUP(buf_deinit) Buf text = BUF_INIT(64 << 10);
+    promql_problem_print(p, &text);
+    reply_error(x, API_BAD_DATA, "invalid parameter \"%s\": %.*s", name, SA(buf_str(&text)));
+}
+
 void reply_no_content(HttpExchange *x) { http_respond(x, &(HttpAnswer){.status = 204}, STR_NULL); }
 
 void reply_labels(Buf *b, Labels l) {
@@ -107,7 +114,7 @@ void reply_strings(Reply *r, const Str *v, size_t n) {
         if (i) {
             buf_add_char(&r->b, ',');
         }
-        json_quote_label(&r->b, v[i]);
+        json_quote(&r->b, v[i]);
     }
     buf_add_char(&r->b, ']');
 }

@@ -33,8 +33,10 @@ void reply_end(Reply *r, const Str *warnings, size_t n_warnings, const Str *info
 void reply_end_warnings(Reply *r, const Warnings *w);
 /* The error envelope, whole. */
 void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* 400 for a parameter that does not parse as PromQL. */
+void reply_parse_error(HttpExchange *x, const char *name, const Problem *p);
 void reply_no_content(HttpExchange *x);
 
 void reply_labels(Buf *b, Labels l);
-/* ["a","b"] */
+/* ["a","b"], with < > & escaped as in all strings but the labels of series */
 void reply_strings(Reply *r, const Str *v, size_t n);

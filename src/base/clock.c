@@ -28,5 +28,3 @@ void clock_fake_set(int64_t wall_ms) {
 }
 
 void clock_real(void) { atomic_store(&fake, false); }
-
-bool clock_is_fake(void) { return atomic_load(&fake); }

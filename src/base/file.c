@@ -36,8 +36,8 @@ int file_fault_plan(void *arg, FileOp op, size_t *n) {
     if (op != plan->op) {
         return 0;
     }
-    plan->seen++;
-    if (plan->seen == plan->nth || (plan->forever && plan->seen > plan->nth)) {
+    unsigned seen = atomic_fetch_add(&plan->seen, 1) + 1;
+    if (seen == plan->nth || (plan->forever && seen > plan->nth)) {
         /* A short write that is no error must write something, or it would be asked for forever. */
         size_t bytes = plan->error ? plan->bytes : MAX(plan->bytes, (size_t)1);
         *n = MIN(*n, bytes);

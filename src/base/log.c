@@ -119,3 +119,9 @@ void log_emit(LogLevel level, const char *file, int line, const char *component,
     /* One write a line keeps lines whole; a log that cannot be written has nowhere to complain. */
     (void)!write(atomic_load(&log_fd), b.p, b.n);
 }
+
+bool log_pause_over(LogPause *p) {
+    int64_t now = clock_mono_ns(), until = atomic_load(&p->until_ns);
+    return (until == 0 || now >= until) &&
+           atomic_compare_exchange_strong(&p->until_ns, &until, now + INT64_C(60000000000));
+}

@@ -66,13 +66,3 @@ uint64_t rng_u64(Rng *r) {
 uint64_t rng_below(Rng *r, uint64_t below) { return scale(rng_u64(r), below); }
 
 double rng_double(Rng *r) { return (double)(rng_u64(r) >> 11) * 0x1p-53; }
-
-void rng_bytes(Rng *r, void *dst, size_t n) {
-    for (char *p = dst; n;) {
-        uint64_t v = rng_u64(r);
-        size_t k = MIN(n, sizeof(v));
-        memcpy(p, &v, k);
-        p += k;
-        n -= k;
-    }
-}

@@ -49,13 +49,3 @@ void sd_configs_resolve_paths(SdConfigs *c, Arena *a, Str dir) {
         }
     }
 }
-
-bool sd_configs_eq(const SdConfigs *a, const SdConfigs *b) {
-    Buf x = BUF_INIT(0), y = BUF_INIT(0);
-    schema_write(&sd_configs_schema, a, &x, 0);
-    schema_write(&sd_configs_schema, b, &y, 0);
-    bool eq = str_eq(buf_str(&x), buf_str(&y));
-    buf_deinit(&x);
-    buf_deinit(&y);
-    return eq;
-}

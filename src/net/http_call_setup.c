@@ -1,11 +1,13 @@
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/numtext.h"
 #include "net/http_call.h"
 
-#define RECEIVE_BUFFER_BYTES (128L * 1024)
+#define RECEIVE_BUFFER_BYTES (64L * 1024)
 #define CONNECTION_IDLE_S 300L
 #define SECRET_FILE_BYTES_MAX (1 << 20)
 #define BODY_BYTES_MAX ((uint64_t)1 << 30)
+#define EXPECTED_BYTES_MAX ((uint64_t)1 << 20)
 #define HEADER_BYTES_MAX ((size_t)1 << 20)
 
 /* ---- what comes back ---- */
@@ -22,6 +24,14 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg) {
 
 static Str header_value(HttpCall *c, Str line, size_t name_n) {
     return arena_str(&c->arena, str_trim(str_from(line, name_n + 1)));
+}
+
+/* Room for the whole body at once; what a peer claims is believed up to a bound. */
+static void expect_body(HttpCall *c, Str length) {
+    uint64_t n;
+    if (uint_parse(length, &n)) {
+        (void)buf_reserve(&c->body, (size_t)MIN(n, EXPECTED_BYTES_MAX) + 1);
+    }
 }
 
 static size_t on_header(char *p, size_t one, size_t n, void *arg) {
@@ -48,6 +58,8 @@ static size_t on_header(char *p, size_t one, size_t n, void *arg) {
         c->content_type = header_value(c, line, colon);
     } else if (str_eq_nocase(name, STR("content-encoding"))) {
         c->content_encoding = header_value(c, line, colon);
+    } else if (str_eq_nocase(name, STR("content-length"))) {
+        expect_body(c, str_trim(str_from(line, colon + 1)));
     } else if (str_eq_nocase(name, STR("retry-after"))) {
         c->retry_after = header_value(c, line, colon);
     }

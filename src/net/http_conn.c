@@ -9,6 +9,8 @@
 /* How long the rest of a refused request is read and dropped, so that the client gets to see why.
  */
 #define LINGER_MS 1000
+/* A connection that has been silent for less keeps its place even when others wait for one. */
+#define IDLE_GRACE_MS 1000
 /* Input kept while a request is being answered; beyond it the client has to wait. */
 #define PENDING_INPUT_MAX ((size_t)64 * 1024)
 
@@ -118,7 +120,7 @@ void conn_send(HttpConn *c, Exchange *e, Buf *bytes) {
     w->bytes = *bytes;
     *bytes = BUF_INIT(0);
     c->writes++;
-    uv_buf_t b = uv_buf_init(w->bytes.p, (unsigned)w->bytes.n);
+    uv_buf_t b = {.base = w->bytes.p, .len = w->bytes.n}; /* uv_buf_init() cuts at 4 GiB */
     if (c->closing || uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0) {
         /* Reported from the loop like any other end, never from within this call. */
         loop_post(c->server->loop, on_write_refused, w);
@@ -137,6 +139,7 @@ void conn_exchange_over(HttpConn *c, bool keep_alive) {
         return;
     }
     http_parser_reset(c->parser);
+    c->idle_since_ns = clock_mono_ns();
     set_timeout(c, c->server->options.read_timeout_ms);
     conn_advance(c);
 }
@@ -163,11 +166,32 @@ static bool is_form(const Exchange *e) {
            str_eq_nocase(type, STR("application/x-www-form-urlencoded"));
 }
 
+/* Where a request for a path without a route is sent on to: "//metrics/" to "/metrics", "/" to the
+ * prefix. */
+static Str better_place(Exchange *e, Str raw) {
+    HttpServer *s = e->server;
+    HttpMatch m;
+    Str clean = http_path_clean(raw, &e->x.arena);
+    if (!clean.p || http_route_find(s->options.routes, s->options.n_routes, e->x.method, clean,
+                                    clean, &m) != HTTP_ROUTE_FOUND) {
+        return STR_NULL;
+    }
+    Str prefix = str_of(s->route_prefix), query = e->x.raw_query;
+    prefix.n -= prefix.n && prefix.p[prefix.n - 1] == '/';
+    return arena_printf(&e->x.arena, "%.*s%.*s%s%.*s", SA(prefix), SA(clean), query.n ? "?" : "",
+                        SA(query));
+}
+
 /* The route of a request; 0 or the status to refuse with. */
-static int find_route(Exchange *e, HttpMatch *m) {
+static int find_route(Exchange *e, HttpMatch *m, Str *ret_better) {
     HttpServer *s = e->server;
     Str raw = e->x.path, path;
+    *m = (HttpMatch){0};
+    *ret_better = STR_NULL;
     if (!http_route_strip_prefix(str_of(s->route_prefix), &raw)) {
+        if (str_eqc(raw, "/")) {
+            *ret_better = str_of(s->route_prefix);
+        }
         return 404;
     }
     if (!url_decode(raw, false, &e->x.arena, &path)) {
@@ -183,6 +207,8 @@ static int find_route(Exchange *e, HttpMatch *m) {
         if (!url_decode(m->wildcard, false, &e->x.arena, &e->x.wildcard)) {
             return 400;
         }
+    } else if (r == HTTP_ROUTE_NONE) {
+        *ret_better = better_place(e, raw);
     }
     return (int)r;
 }
@@ -206,6 +232,14 @@ static void refuse_method(Exchange *e, unsigned allowed) {
                                .headers = h,
                                .n_headers = ARRAY_LEN(h)},
                  STR("Method Not Allowed\n"));
+}
+
+static void redirect(Exchange *e, Str to) {
+    HttpHeader location = {STR("Location"), to};
+    bool reads = e->x.method == HTTP_GET || e->x.method == HTTP_HEAD;
+    http_respond(&e->x,
+                 &(HttpAnswer){.status = reads ? 301 : 308, .headers = &location, .n_headers = 1},
+                 STR(""));
 }
 
 static void answer_no_route(Exchange *e, int status, unsigned allowed) {
@@ -235,12 +269,17 @@ static void dispatch(HttpConn *c) {
     e->x.peer = str_of(c->peer);
     parse_target(e, target);
     HttpMatch m;
-    int status = find_route(e, &m);
+    Str better;
+    int status = find_route(e, &m, &better);
     if (status == 0) {
         status = read_params(e);
     }
     loop_timer_stop(&c->timer);
     if (s->options.before && !s->options.before(&e->x, s->options.arg)) {
+        return;
+    }
+    if (better.p) {
+        redirect(e, better);
         return;
     }
     if (status) {
@@ -425,9 +464,49 @@ static void accept_one(HttpListener *listener) {
         return;
     }
     uv_tcp_nodelay(&c->tcp, 1);
+    c->idle_since_ns = clock_mono_ns();
     name_peer(c);
     set_timeout(c, s->options.read_timeout_ms);
     watch_reading(c);
+}
+
+/*
+ * Room for a client that has something to say: of those that have said nothing for a while, neither
+ * a part of a request nor one that is being answered, the one that was silent longest has to go. A
+ * client with keep-alive expects that at any time. When all have only just come, another look is
+ * taken later.
+ */
+static HttpConn *longest_idle(HttpServer *s) {
+    HttpConn *longest = NULL;
+    for (HttpConn *c = s->conns; c; c = c->next) {
+        bool idle = !c->current && !c->lingering && c->in.n == 0 && !http_parser_begun(c->parser);
+        if (idle && (!longest || c->idle_since_ns < longest->idle_since_ns)) {
+            longest = c;
+        }
+    }
+    return longest;
+}
+
+static void look_for_room(void *arg) {
+    HttpServer *s = arg;
+    bool waiting = false;
+    for (size_t i = 0; i < s->listeners.n; i++) {
+        waiting |= s->listeners.v[i]->waiting;
+    }
+    if (!waiting || s->stopping) {
+        return;
+    }
+    HttpConn *c = longest_idle(s);
+    int64_t silent_ms = c ? (clock_mono_ns() - c->idle_since_ns) / 1000000 : 0;
+    if (c && silent_ms >= IDLE_GRACE_MS) {
+        conn_close(c); /* accepts what waits */
+    } else {
+        loop_timer_after(&s->room_timer, IDLE_GRACE_MS - silent_ms);
+    }
+}
+
+void http_server_init_room(HttpServer *s) {
+    loop_timer_init(&s->room_timer, s->loop, look_for_room, s);
 }
 
 void http_listener_on_connection(uv_stream_t *h, int status) {
@@ -441,6 +520,7 @@ void http_listener_on_connection(uv_stream_t *h, int status) {
     }
     if (s->n_conns >= s->options.connections_max) {
         listener->waiting = true; /* libuv stops listening until this one is accepted */
+        look_for_room(s);
         return;
     }
     accept_one(listener);

@@ -40,6 +40,20 @@ bool http_route_strip_prefix(Str prefix, Str *path) {
     return true;
 }
 
+Str http_path_clean(Str path, Arena *a) {
+    char *clean = arena_alloc_bytes(a, path.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; clean && i < path.n; i++) {
+        if (path.p[i] != '/' || n == 0 || clean[n - 1] != '/') {
+            clean[n++] = path.p[i];
+        }
+    }
+    while (n > 1 && clean[n - 1] == '/') {
+        n--;
+    }
+    return n == path.n ? STR_NULL : (Str){clean, n};
+}
+
 static bool pattern_matches(Str pattern, Str raw, Str path, Str *ret_wildcard) {
     size_t star = str_find(pattern, '*'), colon = str_find_str(pattern, STR("/:"));
     *ret_wildcard = STR("");

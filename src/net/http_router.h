@@ -23,6 +23,8 @@ typedef struct HttpMatch {
 /* raw_path: behind the prefix, as sent; path: the same decoded. */
 HttpRouteResult http_route_find(const HttpRoute *routes, size_t n, HttpMethod method, Str raw_path,
                                 Str path, HttpMatch *ret);
+/* The path without doubled or trailing slashes, when that differs; else STR_NULL. */
+Str http_path_clean(Str path, Arena *a);
 /* Cuts the external URL's prefix off; false when the path lies outside of it. */
 bool http_route_strip_prefix(Str prefix, Str *path);
 HttpMethod http_method_of(Str name);

@@ -80,6 +80,7 @@ int http_server_new(Loop *l, const HttpServerOptions *o, HttpServer **ret) {
     }
     make_metrics(s);
     s->read_buf = mem_alloc(READ_BUFFER_BYTES);
+    http_server_init_room(s);
     signal(SIGPIPE, SIG_IGN); /* a client that hangs up is an error code, not a death */
     *ret = s;
     return 0;
@@ -93,6 +94,7 @@ static void on_listener_closed(uv_handle_t *h) {
 }
 
 static void close_listeners(HttpServer *s) {
+    loop_timer_stop(&s->room_timer);
     for (size_t i = 0; i < s->listeners.n; i++) {
         uv_close((uv_handle_t *)&s->listeners.v[i]->tcp, on_listener_closed);
     }

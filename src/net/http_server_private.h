@@ -45,6 +45,7 @@ struct HttpServer {
     uint64_t n_alive; /* listeners, connections and exchanges that keep the memory needed */
     bool stopping, freed;
     LoopTimer stop_timer;
+    LoopTimer room_timer; /* runs while a client waits to be accepted and none has to go yet */
     void (*stop_done)(void *arg);
     void *stop_arg;
 };
@@ -89,9 +90,10 @@ struct HttpConn {
     HttpServer *server;
     HttpConn *prev, *next;
     HttpParser *parser;
-    Buf in;            /* bytes behind the current request */
-    Exchange *current; /* being answered */
-    LoopTimer timer;   /* reading, idle, or a write that does not move */
+    Buf in;                /* bytes behind the current request */
+    Exchange *current;     /* being answered */
+    LoopTimer timer;       /* reading, idle, or a write that does not move */
+    int64_t idle_since_ns; /* the accept, or the end of the last answer */
     unsigned writes;
     bool reading, closing, lingering, eof, feeding;
     char peer[64];
@@ -108,6 +110,7 @@ void exchange_refuse(Exchange *e, int status);
 
 /* Accepts, or leaves it waiting when there are too many. */
 void http_listener_on_connection(uv_stream_t *h, int status);
+void http_server_init_room(HttpServer *s);
 void conn_close(HttpConn *c);
 
 /* Sends and frees the Buf's memory; calls exchange_sent() when the socket has taken it. */

@@ -14,8 +14,6 @@ static const char *const protocol_names[SCRAPE_PROTOCOLS] = {
     [SCRAPE_OPENMETRICS_1_0_0] = "OpenMetricsText1.0.0",
 };
 
-const char *scrape_protocol_text(ScrapeProtocol p) { return protocol_names[p]; }
-
 static const SchemaField settings_fields[] = {
     {"scrape_interval", SCHEMA_DURATION, AT(interval_ms), SCHEMA_PRINT},
     {"scrape_timeout", SCHEMA_DURATION, AT(timeout_ms), SCHEMA_PRINT,

@@ -16,7 +16,6 @@ typedef enum ScrapeProtocol {
     SCRAPE_OPENMETRICS_1_0_0,
     SCRAPE_PROTOCOLS,
 } ScrapeProtocol;
-const char *scrape_protocol_text(ScrapeProtocol p);
 
 typedef struct ScrapeSettings {
     int64_t interval_ms, timeout_ms;

@@ -194,6 +194,14 @@ static int append_success(ScrapeJob *job, ScrapePage *page) {
     return r;
 }
 
+/* Storage that fails does so for every scrape of every target: one line a minute says enough. */
+static void log_commit_failure(const ScrapeJob *job, int r) {
+    static LogPause pause;
+    if (log_pause_over(&pause))
+        log_error("scrape manager", "Scrape commit failed", L_ERR(r),
+                  L_STR("target", job->target->spec.url));
+}
+
 static void run_scrape(ScrapeJob *job, ScrapePage *page) {
     int r = storage_appender(job->storage, &page->appender);
     if (r < 0) {
@@ -212,8 +220,7 @@ static void run_scrape(ScrapeJob *job, ScrapePage *page) {
     job->duration_s = (double)(clock_mono_ns() - job->started_ns) / 1e9;
     r = append_failure(job, page);
     if (r < 0)
-        log_error("scrape manager", "Scrape commit failed", L_ERR(r),
-                  L_STR("target", job->target->spec.url));
+        log_commit_failure(job, r);
 }
 
 void scrape_job_run(void *arg) {

@@ -5,9 +5,6 @@
 #include "rules/alert_client.h"
 #include "rules/dispatcher.h"
 #include "server/flags.h"
-#include "storage/lmdb.h"
-
-#define STATE_BYTES_MAX (UINT64_C(1) << 30)
 
 static const char COMPONENT[] = "notifier";
 
@@ -22,9 +19,12 @@ struct Delivery {
     NotifyTransport transport;
     Discovery *discovery;
     AlertClient *client;
-    LmdbEnv *state;
+    DispatcherState *state; /* opened, not yet the dispatcher's */
     Dispatcher *dispatcher; /* NULL without alertmanager.yml */
     Config *config;         /* counted */
+    unsigned stopping;      /* parts that have not ended yet */
+    void (*stopped)(void *arg);
+    void *stopped_arg;
     VEC(Section) sections;
 };
 
@@ -149,31 +149,30 @@ Delivery *delivery_new(const DeliveryOptions *o) {
     return d;
 }
 
-int delivery_start(Delivery *d, Str data_dir, AmConfig **config, Problem *problem) {
-    if (!*config) {
-        return 0;
-    }
-    CLEANUP(mem_freep) char *path = mem_printf("%.*s/state.mdb", SA(data_dir));
-    int r = lmdb_open(
-        &(LmdbOptions){.path = path, .mode = LMDB_DURABLE, .size_max = STATE_BYTES_MAX}, &d->state);
-    if (r < 0) {
-        return problem_set(problem, 0, 0, "%s: %s", path, strerror(-r));
-    }
-    DispatcherOptions o = {.loop = d->o.loop,
-                           .transport = d->transport,
-                           .state = d->state,
-                           .external_url = d->o.external_url};
-    r = dispatcher_new(&o, *config, &d->dispatcher, problem);
-    if (r == 0) {
-        *config = NULL;
-    }
-    return r;
-}
-
 static void log_unsupported(const AmConfig *c) {
     for (size_t i = 0; i < c->n_unsupported; i++) {
         log_warn(COMPONENT, "Not in this version", L_STR("section", c->unsupported[i]));
     }
+}
+
+int delivery_open(Delivery *d, Str data_dir, Problem *problem) {
+    CLEANUP(mem_freep) char *path = mem_printf("%.*s/state.mdb", SA(data_dir));
+    return dispatcher_state_open(path, &d->state, problem);
+}
+
+void delivery_start(Delivery *d, AmConfig **config) {
+    if (!*config) {
+        return;
+    }
+    log_unsupported(*config);
+    d->dispatcher = dispatcher_new(&(DispatcherOptions){.loop = d->o.loop,
+                                                        .background = d->o.background,
+                                                        .transport = d->transport,
+                                                        .state = d->state,
+                                                        .external_url = d->o.external_url},
+                                   *config);
+    d->state = NULL;
+    *config = NULL;
 }
 
 static void apply_sections(Delivery *d) {
@@ -194,20 +193,16 @@ static void apply_sections(Delivery *d) {
     mem_free(sets);
 }
 
-int delivery_apply(Delivery *d, Config *config, AmConfig **dispatch, Problem *problem) {
+void delivery_apply(Delivery *d, Config *config, AmConfig **dispatch) {
     if (*dispatch && d->dispatcher) {
-        int r = dispatcher_reload(d->dispatcher, *dispatch, problem);
-        if (r < 0) {
-            return r;
-        }
         log_unsupported(*dispatch);
+        dispatcher_reload(d->dispatcher, *dispatch);
         *dispatch = NULL;
     }
     Config *old = d->config;
     d->config = config_ref(config);
     apply_sections(d);
     config_unref(old);
-    return 0;
 }
 
 static void send_to_all(void *arg, AlertBatch *batch) {
@@ -240,10 +235,23 @@ void delivery_list(const Delivery *d, Arena *a, ApiAlertmanagers *ret) {
     }
 }
 
+static void part_stopped(void *arg) {
+    Delivery *d = arg;
+    if (--d->stopping == 0) {
+        d->stopped(d->stopped_arg);
+    }
+}
+
 void delivery_stop(Delivery *d, void (*done)(void *arg), void *arg) {
     discovery_free(d->discovery);
     d->discovery = NULL;
-    alert_client_stop(d->client, done, arg);
+    d->stopped = done;
+    d->stopped_arg = arg;
+    d->stopping = d->dispatcher ? 2 : 1;
+    if (d->dispatcher) {
+        dispatcher_stop(d->dispatcher, part_stopped, d);
+    }
+    alert_client_stop(d->client, part_stopped, d);
 }
 
 void delivery_free(Delivery *d) {
@@ -252,7 +260,7 @@ void delivery_free(Delivery *d) {
     }
     discovery_free(d->discovery);
     dispatcher_free(d->dispatcher);
-    lmdb_close(d->state);
+    dispatcher_state_free(d->state);
     alert_client_free(d->client);
     for (size_t i = 0; i < d->sections.n; i++) {
         clear_addresses(&d->sections.v[i]);

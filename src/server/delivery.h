@@ -19,16 +19,17 @@ typedef struct DeliveryOptions {
 } DeliveryOptions;
 
 Delivery *delivery_new(const DeliveryOptions *o);
-/* With an alertmanager.yml: opens the state that survives restarts, in the database's folder, and
- * the dispatcher, which takes *config (and sets it NULL). */
-int delivery_start(Delivery *d, Str data_dir, AmConfig **config, Problem *problem);
-/* A new configuration; takes *dispatch when there is one (and sets it NULL). On failure nothing has
- * changed. */
-int delivery_apply(Delivery *d, Config *config, AmConfig **dispatch, Problem *problem);
+/* With an alertmanager.yml, once, before delivery_start(): opens the state that survives restarts,
+ * in the database's folder. Blocks, so on a worker. */
+int delivery_open(Delivery *d, Str data_dir, Problem *problem);
+/* With an alertmanager.yml, starts the dispatcher, which takes *config (and sets it NULL). */
+void delivery_start(Delivery *d, AmConfig **config);
+/* A new configuration; takes *dispatch when there is one (and sets it NULL). */
+void delivery_apply(Delivery *d, Config *config, AmConfig **dispatch);
 /* Where rules send; any thread may call it. */
 AlertSink delivery_sink(Delivery *d);
 /* Addresses for /api/v1/alertmanagers. */
 void delivery_list(const Delivery *d, Arena *a, ApiAlertmanagers *ret);
-/* Sends what is queued, then done(arg). */
+/* After the rules have stopped: sends what is queued, writes the state, then done(arg). */
 void delivery_stop(Delivery *d, void (*done)(void *arg), void *arg);
 void delivery_free(Delivery *d);

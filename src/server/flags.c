@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/log.h"
 #include "base/numtext.h"
-#include "base/vec.h"
 #include "model/duration.h"
 
 #define HIDDEN FLAG_HIDDEN
@@ -58,25 +58,30 @@ static int wrong(Problem *p, const Flag *f, Str value, const char *expected) {
                        SA(value));
 }
 
+/* Lists of repeatable flags; they live as long as the process, or until the next flags_parse(). */
+static Arena memory;
+
 /* One more value for a repeatable flag; the text shows all of them. */
 static void add_to_list(Flag *f, Str value) {
-    static const char *const separator = ",";
-    Str *list = mem_recalloc(f->given ? (void *)f->list : NULL, f->n_list + 1, sizeof(Str));
-    list[f->n_list] = value;
-    f->list = list;
-    f->n_list++;
-    Buf all = BUF_INIT(0);
-    for (size_t i = 0; i < f->n_list; i++) {
-        buf_add_cstr(&all, i ? separator : "");
-        buf_add_str(&all, list[i]);
+    size_t n = f->n_list;
+    Str *list = ARENA_ARRAY(&memory, Str, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        list[i] = f->list[i];
     }
-    f->text = buf_str(&all);
+    list[n] = value;
+    f->text = n ? arena_printf(&memory, "%.*s,%.*s", SA(f->text), SA(value)) : value;
+    f->list = list;
+    f->n_list = n + 1;
 }
 
 static int set_value(Flag *f, Str value, Problem *p) {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
     static const char *const formats[] = {"logfmt", "json"};
     Problem detail = {0};
+    if (f->kind == FLAG_STRS) {
+        add_to_list(f, value);
+        return 0;
+    }
     f->text = value;
     switch (f->kind) {
     case FLAG_BOOL:
@@ -85,8 +90,8 @@ static int set_value(Flag *f, Str value, Problem *p) {
         }
         f->number = str_eqc(value, "true");
         break;
-    case FLAG_STR: break;
-    case FLAG_STRS: add_to_list(f, value); break;
+    case FLAG_STR:
+    case FLAG_STRS: break;
     case FLAG_DURATION:
         if (value.n && duration_parse(value, &f->number, &detail) < 0) {
             return wrong(p, f, value, "a duration such as 15s or 2h");
@@ -122,6 +127,7 @@ static int set_value(Flag *f, Str value, Problem *p) {
 }
 
 static void set_defaults(void) {
+    arena_reset(&memory);
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         Flag *f = &table[i];
         f->given = false;

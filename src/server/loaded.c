@@ -59,15 +59,15 @@ static uint64_t add_file(uint64_t sum, const char *path) {
     return hash_xxh3(parts, sizeof(parts));
 }
 
-uint64_t loaded_checksum(const Loaded *l) {
+uint64_t loaded_checksum(const Config *config) {
     CLEANUP(arena_deinit) Arena arena = ARENA_INIT(0);
     SchemaStrs lists[2];
     uint64_t sum = add_file(1, flag_str("config.file").p);
     if (flag_str("alertmanager.config.file").n) {
         sum = add_file(sum, flag_str("alertmanager.config.file").p);
     }
-    if (config_rule_files(l->config, &arena, &lists[0]) < 0 ||
-        config_scrape_files(l->config, &arena, &lists[1]) < 0) {
+    if (config_rule_files(config, &arena, &lists[0]) < 0 ||
+        config_scrape_files(config, &arena, &lists[1]) < 0) {
         return sum;
     }
     for (size_t k = 0; k < 2; k++) {

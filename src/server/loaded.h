@@ -19,5 +19,6 @@ typedef struct Loaded {
 /* 0, or -EINVAL and the first Problem: nothing is kept then. Any thread. */
 int loaded_read(const PromqlEngine *engine, Loaded *ret, Problem *problem);
 void loaded_release(Loaded *l);
-/* A checksum over the text of all files as they are now, for --config.auto-reload. Any thread. */
-uint64_t loaded_checksum(const Loaded *l);
+/* A checksum over the text of all files that it names, as they are now, for --config.auto-reload.
+ * Any thread. */
+uint64_t loaded_checksum(const Config *config);

@@ -7,6 +7,7 @@
 #include "server/server.h"
 
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -56,6 +57,8 @@ struct Server {
     VEC(ReloadWaiter) waiters;      /* of the reload under way */
     VEC(ReloadWaiter) next_waiters; /* asked for meanwhile: another one follows */
     LoopTimer maintain_timer, watch_timer;
+    Config
+        *watch_config; /* that the job reads the names of files from: a reload may come between */
     uint64_t watch_sum, watch_known; /* checksums of the files: just read, and the one before */
     Metric *reload_gauge, *reload_time_gauge, *ready_gauge;
     Buf retention_text;
@@ -157,12 +160,9 @@ static void apply_scraping(Server *s) {
     mem_free(sets);
 }
 
-/* First what can still refuse, then what cannot. */
-static int apply_all(Server *s, Loaded *l, Problem *problem) {
-    int r = delivery_apply(s->delivery, l->config, &l->dispatch, problem);
-    if (r < 0) {
-        return r;
-    }
+/* Everything was checked when it was read: nothing here refuses. */
+static void apply_all(Server *s, Loaded *l) {
+    delivery_apply(s->delivery, l->config, &l->dispatch);
     Loaded old = s->loaded;
     s->loaded = *l;
     *l = (Loaded){0};
@@ -184,7 +184,6 @@ static int apply_all(Server *s, Loaded *l, Problem *problem) {
     if (old.config != s->loaded.config) {
         loaded_release(&old);
     }
-    return 0;
 }
 
 static void note_reload(Server *s, bool ok) {
@@ -218,7 +217,7 @@ static void files_read(void *arg) {
     char text[2048] = "";
     bool ok = s->reload_result == 0 && !s->stopping;
     if (ok) {
-        ok = apply_all(s, &s->reloaded, &s->reload_problem) == 0;
+        apply_all(s, &s->reloaded);
     }
     loaded_release(&s->reloaded);
     if (ok) {
@@ -267,7 +266,7 @@ static void on_hangup(void *arg) { reload(arg, ignore_result, NULL); }
 
 static void sum_files(void *arg) {
     Server *s = arg;
-    s->watch_sum = loaded_checksum(&s->loaded);
+    s->watch_sum = loaded_checksum(s->watch_config);
 }
 
 static void files_summed(void *arg);
@@ -275,12 +274,15 @@ static void files_summed(void *arg);
 static void watch_files(void *arg) {
     Server *s = arg;
     if (!s->stopping) {
+        s->watch_config = config_ref(s->loaded.config);
         work_submit(s->background, sum_files, files_summed, s);
     }
 }
 
 static void files_summed(void *arg) {
     Server *s = arg;
+    config_unref(s->watch_config);
+    s->watch_config = NULL;
     if (s->stopping) {
         return;
     }
@@ -300,6 +302,8 @@ static void maintain(void *arg) {
     if (r < 0) {
         log_error("tsdb", "Maintenance failed, it is tried again", L_ERR(r));
     }
+    /* Holes that a reload, a large query or the first pages of many targets left in the heap. */
+    (void)malloc_trim(0);
 }
 
 static void maintained(void *arg) {
@@ -342,6 +346,9 @@ static void stop(void *arg) {
     metric_set(s->ready_gauge, 0);
     loop_timer_stop(&s->maintain_timer);
     loop_timer_stop(&s->watch_timer);
+    if (s->api.tsdb) { /* else it is still being opened, or never was */
+        tsdb_stop_maintenance(s->tsdb);
+    }
     if (s->rules) {
         rule_manager_stop(s->rules);
     }
@@ -443,6 +450,10 @@ static void open_database(void *arg) {
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
                      .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size};
     s->open_result = tsdb_open(&o, &s->tsdb, &s->open_problem);
+    if (s->open_result == 0 && s->loaded.dispatch) {
+        s->open_result =
+            delivery_open(s->delivery, flag_str("storage.tsdb.path"), &s->open_problem);
+    }
 }
 
 static void start_parts(Server *s) {
@@ -494,7 +505,6 @@ static void fail_start(Server *s, const char *msg, const Problem *p) {
 
 static void database_opened(void *arg) {
     Server *s = arg;
-    Problem p = {0};
     s->opening = false;
     if (s->open_result < 0) {
         fail_start(s, "Opening storage failed", &s->open_problem);
@@ -503,16 +513,10 @@ static void database_opened(void *arg) {
     if (s->stopping) {
         return;
     }
-    if (delivery_start(s->delivery, flag_str("storage.tsdb.path"), &s->loaded.dispatch, &p) < 0) {
-        fail_start(s, "Starting the delivery of alerts failed", &p);
-        return;
-    }
+    delivery_start(s->delivery, &s->loaded.dispatch);
     start_parts(s);
     Loaded first = s->loaded;
-    if (apply_all(s, &first, &p) < 0) {
-        fail_start(s, "Applying the configuration failed", &p);
-        return;
-    }
+    apply_all(s, &first);
     note_reload(s, true);
     s->api.ready = true;
     metric_set(s->ready_gauge, 1);
@@ -609,8 +613,11 @@ static int start_loop(Server *s) {
         r = work_pool_new(s->loop, "ingest", MIN(cores, 8u), &s->ingest);
     }
     if (r == 0) {
-        r = work_pool_new(s->loop, "query", (unsigned)MAX(flag_int("query.max-concurrency"), 1),
-                          &s->queries);
+        int64_t queries = MAX(flag_int("query.max-concurrency"), 1);
+        metric_set(metric_gauge("prometheus_engine_queries_concurrent_max",
+                                "The max number of concurrent queries.", NULL),
+                   (double)queries);
+        r = work_pool_new(s->loop, "query", (unsigned)queries, &s->queries);
     }
     if (r == 0) {
         r = work_pool_new(s->loop, "background", 2, &s->background);

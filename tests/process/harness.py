@@ -20,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-BUILD = os.environ.get("NARTHEX_BUILD", "build")
+BUILD = os.path.abspath(os.environ.get("NARTHEX_BUILD", "build"))
 PEERS = os.environ.get("NARTHEX_PEERS", "")
 SLOW = float(os.environ.get("NARTHEX_SLOW", "1"))  # patience factor, for sanitizer builds
 
@@ -56,6 +56,13 @@ def wait_for(what, condition, seconds=30):
     raise AssertionError(f"waited {seconds * SLOW:.0f} s for {what}; last: {last!r}")
 
 
+def excerpt(log):
+    """What matters of a long log: its end, and a sanitizer's report whole."""
+    report = min((log.find(mark) for mark in ("ERROR: ", "WARNING: ThreadSanitizer", "runtime error:") if mark in log),
+                 default=len(log))
+    return log[max(0, min(report - 500, len(log) - 4000)):][:12000]
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -86,15 +93,22 @@ class Process:
         return self.child.poll() is None
 
     def stop(self, sig=signal.SIGTERM, seconds=30):
-        if self.alive():
+        """Ends it and gives its exit code. A server asked to end by SIGTERM must end with 0: a sanitizer's findings, leaks
+        among them, are exit codes too."""
+        was_alive = self.alive()
+        if was_alive:
             self.child.send_signal(sig)
             try:
                 self.child.wait(seconds * SLOW)
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
-                raise AssertionError(f"did not end within {seconds} s of signal {sig}:\n{self.log()[-3000:]}")
-        return self.child.returncode
+                raise AssertionError(f"did not end within {seconds * SLOW:.0f} s of signal {sig}")
+        code = self.child.returncode
+        fine = (0,) if was_alive else (0, -signal.SIGKILL)  # a test may have killed it
+        if sig == signal.SIGTERM and code not in fine:
+            raise AssertionError(f"ended with {code}" + ("" if was_alive else " before it was asked to"))
+        return code
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
@@ -148,6 +162,14 @@ class Narthex(Process):
         return float(result[0]["value"][1]) if len(result) == 1 else None
 
 
+class Listener(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        """A server that was stopped or killed hangs up; that is no finding."""
+
+
 class Exporter:
     """Serves `body` at /metrics; what is asked is kept in `requests`."""
 
@@ -173,8 +195,7 @@ class Exporter:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Listener(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         self.target = f"127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -204,8 +225,7 @@ class Webhook:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Listener(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.target = f"127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -236,12 +256,11 @@ def run(*cases):
             print(f"ok {number} - {name}", flush=True)
         except Exception:  # the report is what this is for
             failed = True
-            for line in traceback.format_exc().splitlines():
-                print("#", line)
+            # Meson shows what a failed test wrote to stderr.
+            print(f"== {name}\n{traceback.format_exc()}", file=sys.stderr)
             for p in reversed(running):
                 if isinstance(p, Process):
-                    for line in p.log()[-4000:].splitlines():
-                        print("#   ", line)
+                    print(f"-- {os.path.basename(p.log_path)}\n{excerpt(p.log())}", file=sys.stderr, flush=True)
             print(f"not ok {number} - {name}", flush=True)
         finally:
             for p in reversed(running):

@@ -85,7 +85,7 @@ def numbers_print_as_prometheus_prints_them(folder, running):
                        ("vector(1/3)", "0.3333333333333333")]:
         assert n.query(expr, at=1.5)[0]["value"] == [1.5, text], (expr, n.query(expr, at=1.5))
     a = n.get("/api/v1/query", query="1e21", time="1.5")
-    assert b'[1.500,"1000000000000000000000"]' in a.body, a.body
+    assert b'[1.5,"1000000000000000000000"]' in a.body, a.body
 
 
 def unknown_paths_are_plain_404_and_wrong_methods_405(folder, running):

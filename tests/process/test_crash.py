@@ -6,39 +6,12 @@ The database's own crash test (tests/fault) does 200 rounds; here the whole serv
 
 import random
 import signal
-import struct
 import threading
 import time
 import urllib.error
 
 from harness import Exporter, Narthex, request, run, scrape_config, wait_for
-
-
-def varint(n):
-    out = b""
-    while n >= 0x80:
-        out += bytes([n & 0x7F | 0x80])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def write_request(series):
-    """A remote-write 1.0 body: snappy literals around the protobuf message."""
-    message = b""
-    for labels, samples in series:
-        ts = b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
-        ts += b"".join(field(2, varint(1 << 3 | 1) + struct.pack("<d", v) + varint(2 << 3) + varint(t))
-                       for t, v in samples)
-        message += field(1, ts)
-    out = varint(len(message))
-    for i in range(0, len(message), 60):
-        part = message[i:i + 60]
-        out += bytes([(len(part) - 1) << 2]) + part
-    return out
+from remote_write import HEADERS, write_request
 
 
 def acknowledged_writes_survive_kill_9(folder, running):
@@ -46,7 +19,6 @@ def acknowledged_writes_survive_kill_9(folder, running):
     acknowledged = []
     base = int(time.time() * 1000) - 600_000
     step = 0
-    headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
     for round_number in range(8):
         n = Narthex(folder, "global: {}\n", ["--web.enable-remote-write-receiver"])
         running.append(n)
@@ -62,7 +34,7 @@ def acknowledged_writes_survive_kill_9(folder, running):
             sample = (base + step * 100, float(step))
             step += 1
             try:
-                a = request(n.url + "/api/v1/write", write_request([({"__name__": "m"}, [sample])]), headers=headers)
+                a = request(n.url + "/api/v1/write", write_request([({"__name__": "m"}, [sample])]), headers=HEADERS)
             except (urllib.error.URLError, OSError):
                 break
             assert a.status == 204, (a.status, a.body)

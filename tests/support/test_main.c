@@ -20,9 +20,10 @@ void test_register(TestCase *c) {
 void test_fail(const char *file, int line, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    printf("# %s:%d: ", file, line);
-    vprintf(fmt, ap);
-    printf("\n");
+    /* To stderr, which Meson shows of a failed program. */
+    fprintf(stderr, "# %s:%d: ", file, line);
+    vfprintf(stderr, fmt, ap);
+    fprintf(stderr, "\n");
     va_end(ap);
     fflush(stdout);
     _exit(1);
@@ -47,7 +48,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 static bool run_case(TestCase *c) {
     snprintf(tmpdir, sizeof(tmpdir), "/tmp/narthex-test-XXXXXX");
     if (!mkdtemp(tmpdir)) {
-        printf("# no temporary folder: %s\n", strerror(errno));
+        fprintf(stderr, "# no temporary folder: %s\n", strerror(errno));
         return false;
     }
     fflush(stdout);
@@ -62,7 +63,7 @@ static bool run_case(TestCase *c) {
     }
     nftw(tmpdir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     if (WIFSIGNALED(status)) {
-        printf("# ended by signal %d\n", WTERMSIG(status));
+        fprintf(stderr, "# %s: ended by signal %d\n", c->name, WTERMSIG(status));
     }
     return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }

@@ -89,9 +89,10 @@ static int call(Str base, const char *method, const char *path, Str form, Json *
             problem_set(problem, 0, 0, "%.*s: %.*s",
                         SA(json_to_str(json_member(root, "errorType"))), SA(error));
         } else {
+            Str text = str_trim(buf_str(&body));
             problem_set(problem, 0, 0,
-                        "the server answered with status %d and no JSON envelope: %.*s", status,
-                        (int)MIN(body.n, (size_t)200), body.p ? body.p : "");
+                        "the server answered with status %d and not as Prometheus does: %.*s",
+                        status, (int)MIN(text.n, (size_t)200), text.p ? text.p : "");
         }
         json_free(root);
         return -EIO;

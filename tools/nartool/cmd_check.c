@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "config/config.h"
+#include "nartool/check_files.h"
 #include "nartool/nartool.h"
 #include "rules/rule_file.h"
 
@@ -180,6 +181,12 @@ static int check_config_file(const char *path, const PromqlEngine *engine, const
     if (config_load_file(path, 0, &c, &p) < 0) {
         fflush(stdout);
         fprintf(stderr, "  FAILED: %s\n\n", problem_format(&p, text, sizeof(text)));
+        return EXIT_FAILED;
+    }
+    if (!lint->syntax_only && check_files(c, &p) < 0) {
+        fflush(stdout);
+        fprintf(stderr, "  FAILED: %s\n\n", p.text);
+        config_unref(c);
         return EXIT_FAILED;
     }
     int worst = EXIT_OK;

@@ -8,6 +8,7 @@
 #include "nartool/api_client.h"
 #include "nartool/nartool.h"
 #include "nartool/table.h"
+#include "net/http_server.h"
 
 #define POINTS_WANTED 250
 
@@ -77,17 +78,43 @@ static Str time_text(Arena *a, const Json *seconds, bool readable) {
     return text;
 }
 
+/* A number as it came; a native histogram as its count and sum. */
+static Str value_text(Arena *a, const Json *value) {
+    const Json *count = json_member(value, "count");
+    if (!count) {
+        return json_to_str(value);
+    }
+    return arena_printf(a, "count:%.*s sum:%.*s", SA(json_to_str(count)),
+                        SA(json_to_str(json_member(value, "sum"))));
+}
+
+static void add_point(Table *t, const Json *series, const Json *point, bool matrix, bool readable) {
+    Str *row = table_row(t);
+    table_set_labels(t, row, json_member(series, "metric"));
+    if (matrix) {
+        row[table_column(t, STR("time"))] = time_text(t->arena, json_item(point, 0), readable);
+    }
+    row[table_column(t, STR("value"))] = value_text(t->arena, json_item(point, 1));
+}
+
 static void add_points(Table *t, const Json *series, bool matrix, bool readable) {
-    const Json *points = json_member(series, "values");
-    size_t n = matrix ? json_count(points) : 1;
-    for (size_t i = 0; i < n; i++) {
-        const Json *point = matrix ? json_item(points, i) : json_member(series, "value");
-        Str *row = table_row(t);
-        table_set_labels(t, row, json_member(series, "metric"));
-        if (matrix) {
-            row[table_column(t, STR("time"))] = time_text(t->arena, json_item(point, 0), readable);
+    static const char *const one[] = {"value", "histogram"}, *const many[] = {"values",
+                                                                              "histograms"};
+    for (size_t k = 0; k < 2; k++) {
+        const Json *points = json_member(series, matrix ? many[k] : one[k]);
+        if (!matrix && points) {
+            add_point(t, series, points, false, readable);
         }
-        row[table_column(t, STR("value"))] = json_to_str(json_item(point, 1));
+        for (size_t i = 0; matrix && i < json_count(points); i++) {
+            add_point(t, series, json_item(points, i), true, readable);
+        }
+    }
+}
+
+/* A person wonders whether nothing came; a program counts lines. */
+static void say_when_empty(size_t n, Format format) {
+    if (n == 0 && format == FORMAT_TABLE) {
+        fprintf(stderr, "no series match\n");
     }
 }
 
@@ -118,6 +145,7 @@ static void print_result(const Json *data, Format format) {
         add_points(&t, json_item(result, i), matrix, format == FORMAT_TABLE);
     }
     table_print(&t, format == FORMAT_TSV, stdout);
+    say_when_empty(json_count(result), format);
     table_deinit(&t);
     arena_deinit(&arena);
 }
@@ -156,10 +184,20 @@ int cmd_query_instant(Args *a) {
     return run_query(a->v[0], "/api/v1/query", buf_str(&form), format);
 }
 
+static bool parse_step(Str text, int64_t *ret_ms) {
+    double seconds;
+    Problem p = {0};
+    if (number_parse(text, &seconds)) {
+        *ret_ms = seconds > 0 && seconds < 1e12 ? (int64_t)(seconds * 1000) : 0;
+    } else if (duration_parse(text, ret_ms, &p) < 0) {
+        return false;
+    }
+    return *ret_ms > 0;
+}
+
 int cmd_query_range(Args *a) {
     Format format;
     int64_t start, end, step = 0;
-    Problem p = {0};
     Str step_text = args_flag(a, "--step");
     if (!take_format(a, &format) || !take_time(a, "--end", clock_wall_ms(), &end) ||
         !take_time(a, "--start", end - 5 * MINUTE_MS, &start) ||
@@ -167,8 +205,8 @@ int cmd_query_range(Args *a) {
                      "[--start=TIME] [--end=TIME] [--step=DURATION] [-o FORMAT] SERVER EXPR")) {
         return EXIT_USAGE;
     }
-    if (step_text.p && duration_parse(step_text, &step, &p) < 0) {
-        fail("--step: expected a duration such as 15s, got \"%.*s\"", SA(step_text));
+    if (step_text.p && !parse_step(step_text, &step)) {
+        fail("--step: expected seconds or a duration such as 15s, got \"%.*s\"", SA(step_text));
         return EXIT_USAGE;
     }
     if (end < start) {
@@ -214,6 +252,7 @@ static void print_series(const Json *data, Format format) {
         table_set_labels(&t, table_row(&t), json_item(data, i));
     }
     table_print(&t, format == FORMAT_TSV, stdout);
+    say_when_empty(json_count(data), format);
     table_deinit(&t);
     arena_deinit(&arena);
 }
@@ -258,7 +297,9 @@ int cmd_query_labels(Args *a) {
         return EXIT_USAGE;
     }
     CLEANUP(buf_deinit) Buf path = BUF_INIT(0);
-    buf_addf(&path, "/api/v1/label/%.*s/values", SA(a->v[1]));
+    buf_add_cstr(&path, "/api/v1/label/");
+    url_path_escape(a->v[1], &path);
+    buf_add_cstr(&path, "/values");
     if (api_call_get(a->v[0], buf_cstr(&path), buf_str(&form), &root, &data, &p) < 0) {
         return fail("%s", p.text);
     }

@@ -63,19 +63,28 @@ bool args_switch(Args *a, const char *name) {
     return false;
 }
 
-bool args_expect(const Args *a, size_t least, size_t most, const char *usage) {
-    for (size_t i = 0; i < a->n; i++) {
-        if (a->v[i].n > 1 && a->v[i].p[0] == '-' && least <= 1) {
-            fprintf(stderr, "unknown flag '%.*s'\n", SA(a->v[i]));
-            fprintf(stderr, "usage: nartool %s %s\n", a->command, usage);
-            return false;
+/* An expression may begin with a minus, but not where there are too many words. */
+static const Str *stray_flag(const Args *a, size_t least, size_t most) {
+    for (size_t i = 0; i < a->n && (least <= 1 || a->n > most); i++) {
+        if (a->v[i].n > 1 && a->v[i].p[0] == '-') {
+            return &a->v[i];
         }
     }
-    if (a->n < least || a->n > most) {
-        fprintf(stderr, "usage: nartool %s %s\n", a->command, usage);
-        return false;
+    return NULL;
+}
+
+bool args_expect(const Args *a, size_t least, size_t most, const char *usage) {
+    const Str *flag = stray_flag(a, least, most);
+    if (!flag && a->n >= least && a->n <= most) {
+        return true;
     }
-    return true;
+    if (flag) {
+        fprintf(stderr, "error: unknown flag \"%.*s\", or one without its value\n", SA(*flag));
+    } else {
+        fprintf(stderr, "error: too %s arguments\n", a->n < least ? "few" : "many");
+    }
+    fprintf(stderr, "usage: nartool %s %s\n", a->command, usage);
+    return false;
 }
 
 static void print_help(FILE *out) {
@@ -109,6 +118,16 @@ static const Command *find_command(int argc, char **argv, int *ret_used) {
     return NULL;
 }
 
+static int no_command(int argc, char **argv) {
+    if (argc > 1) {
+        bool family = argc > 2 && argv[2][0] != '-';
+        fprintf(stderr, "error: there is no command \"%s%s%s\"\n\n", argv[1], family ? " " : "",
+                family ? argv[2] : "");
+    }
+    print_help(stderr);
+    return EXIT_USAGE;
+}
+
 int main(int argc, char **argv) {
     log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
     if (argc > 1 && str_eqc(STR("--version"), argv[1])) {
@@ -122,8 +141,11 @@ int main(int argc, char **argv) {
     int used;
     const Command *c = find_command(argc, argv, &used);
     if (!c) {
-        print_help(stderr);
-        return EXIT_USAGE;
+        return no_command(argc, argv);
+    }
+    if (used < argc && (str_eqc(STR("--help"), argv[used]) || str_eqc(STR("-h"), argv[used]))) {
+        printf("usage: nartool %s %s\n\n%s\n", c->words, c->usage, c->help);
+        return EXIT_OK;
     }
     Args args = {.command = c->words};
     for (int i = used; i < argc; i++) {

@@ -29,12 +29,3 @@ bool block_id_valid(const char *id) {
     return strlen(id) == BLOCK_ID_SIZE - 1 && strspn(id, digits) == BLOCK_ID_SIZE - 1 &&
            id[0] <= '7';
 }
-
-int64_t block_id_time_ms(const char *id) {
-    uint64_t time = 0;
-    for (int i = 0; i < TIME_DIGITS; i++) {
-        const char *at = strchr(digits, id[i]);
-        time = time << 5 | (uint64_t)(at ? at - digits : 0);
-    }
-    return (int64_t)time;
-}

@@ -10,4 +10,3 @@
 void block_id_new(char ret[BLOCK_ID_SIZE]);
 /* Exactly the 26 characters of a ULID. */
 bool block_id_valid(const char *id);
-int64_t block_id_time_ms(const char *id);

@@ -25,6 +25,7 @@ struct Tsdb {
                                    sees a time range either in the head or in a block */
     BlockList *blocks;
     atomic_size_t bad_blocks;      /* that are left out of `blocks` */
+    atomic_bool stopping;          /* no more maintenance */
     pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
     _Atomic int64_t retention_ms;
     atomic_uint_fast64_t retention_bytes;

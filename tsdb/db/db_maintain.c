@@ -47,7 +47,7 @@ static int cut_one(Tsdb *db, int64_t oldest) {
     int64_t from = range_floor(oldest, db->range_ms), to = from + db->range_ms;
     from = MAX(from, atomic_load(&h->truncated_at));
     head_raise_min_valid(h, to);
-    int r = head_write_block(h, db->dir, from, to, NULL, id);
+    int r = head_write_block(h, db->dir, from, to, &db->stopping, id);
     if (r < 0) {
         return err_trace(r);
     }
@@ -86,6 +86,9 @@ static int cut_head(Tsdb *db) {
         }
         metric_inc(db->metrics.compactions_triggered);
         r = cut_one(db, oldest);
+        if (r == -ECANCELED) {
+            return r;
+        }
         metric_observe(db->metrics.compaction_seconds, (double)(clock_mono_ns() - start) / 1e9);
         metric_inc(r < 0 ? db->metrics.compactions_failed : db->metrics.compactions);
         cut |= r == 0;
@@ -110,7 +113,7 @@ static int cut_head(Tsdb *db) {
 static int merge_blocks(Tsdb *db, Block **parts, size_t n) {
     char id[BLOCK_ID_SIZE];
     Block *made = NULL;
-    int r = compact_blocks(db->dir, parts, n, NULL, id);
+    int r = compact_blocks(db->dir, parts, n, &db->stopping, id);
     if (r < 0) {
         return err_trace(r);
     }
@@ -135,33 +138,69 @@ static int merge_blocks(Tsdb *db, Block **parts, size_t n) {
     return 0;
 }
 
-static int compact(Tsdb *db) {
+/* A block whose bytes turned out not to check is renamed and no longer read; queries say so. True
+ * when there was one. */
+static bool set_bad_blocks_aside(Tsdb *db) {
+    VEC(Block *) bad = {0};
+    for (size_t i = 0; i < db->blocks->n; i++) {
+        if (block_is_bad(db->blocks->v[i])) {
+            vec_push(&bad, block_ref(db->blocks->v[i]));
+        }
+    }
+    if (bad.n > 0) {
+        atomic_fetch_add(&db->bad_blocks, bad.n);
+        db_publish(db, block_list_change(db->blocks, bad.v, bad.n, NULL), INT64_MIN);
+    }
+    for (size_t i = 0; i < bad.n; i++) {
+        char *to = mem_printf("%s.bad", block_path(bad.v[i]));
+        int r = file_rename(block_path(bad.v[i]), to);
+        log_error("tsdb", "A damaged block is set aside", L_CSTR("block", block_meta(bad.v[i])->id),
+                  L_CSTR("folder", r < 0 ? block_path(bad.v[i]) : to));
+        mem_free(to);
+        block_unref(bad.v[i]);
+    }
+    bool any = bad.n > 0;
+    vec_free(&bad);
+    return any;
+}
+
+/* The next merge, if there is one: *ret_n of blocks; and what came of it. */
+static int compact_once(Tsdb *db, size_t *ret_n) {
     CompactOptions o = {db->range_ms, db_range_max(db)};
-    for (;;) {
-        BlockList *l = db->blocks;
-        const BlockMeta **metas = block_list_metas(l);
-        size_t *which = NEW_ARRAY(size_t, l->n + 1);
-        Block **parts = NEW_ARRAY(Block *, l->n + 1);
-        size_t n = compact_plan(&o, metas, l->n, which);
-        for (size_t i = 0; i < n; i++) {
-            parts[i] = l->v[which[i]];
-        }
-        int64_t start = clock_mono_ns();
-        int r = n > 0 ? merge_blocks(db, parts, n) : 0;
-        mem_free(parts);
-        mem_free(which);
-        mem_free(metas);
-        if (n == 0) {
-            return 0;
-        }
+    BlockList *l = db->blocks;
+    const BlockMeta **metas = block_list_metas(l);
+    size_t *which = NEW_ARRAY(size_t, l->n + 1);
+    Block **parts = NEW_ARRAY(Block *, l->n + 1);
+    size_t n = compact_plan(&o, metas, l->n, which);
+    for (size_t i = 0; i < n; i++) {
+        parts[i] = l->v[which[i]];
+    }
+    int64_t start = clock_mono_ns();
+    int r = n > 0 ? merge_blocks(db, parts, n) : 0;
+    mem_free(parts);
+    mem_free(which);
+    mem_free(metas);
+    *ret_n = n;
+    if (n > 0 && r != -ECANCELED) {
         metric_inc(db->metrics.compactions_triggered);
         metric_observe(db->metrics.compaction_seconds, (double)(clock_mono_ns() - start) / 1e9);
         metric_inc(r < 0 ? db->metrics.compactions_failed : db->metrics.compactions);
-        if (r < 0) {
-            log_error("tsdb", "Compaction failed; the blocks stay as they are", L_ERR(r));
-            return r;
-        }
     }
+    return r;
+}
+
+/* A merge meets every byte of its blocks: one that turns out damaged is set aside, and the others
+ * are planned anew. */
+static int compact(Tsdb *db) {
+    size_t n;
+    int r;
+    do {
+        r = compact_once(db, &n);
+        if (r < 0 && r != -ECANCELED) {
+            log_error("tsdb", "Compaction failed; the blocks stay as they are", L_ERR(r));
+        }
+    } while ((r == 0 && n > 0) || (r == -EBADMSG && set_bad_blocks_aside(db)));
+    return r;
 }
 
 /* ---- retention */
@@ -201,39 +240,25 @@ static void apply_retention(Tsdb *db) {
     }
 }
 
-/* A block whose bytes turned out not to check is renamed and no longer read; queries say so. */
-static void set_bad_blocks_aside(Tsdb *db) {
-    VEC(Block *) bad = {0};
-    for (size_t i = 0; i < db->blocks->n; i++) {
-        if (block_is_bad(db->blocks->v[i])) {
-            vec_push(&bad, block_ref(db->blocks->v[i]));
-        }
+static int maintain(Tsdb *db) {
+    head_next_round(db->head);
+    (void)set_bad_blocks_aside(db); /* it has told which */
+    int r = cut_head(db);
+    int e = r == 0 ? compact(db) : 0;
+    if (r != -ECANCELED && e != -ECANCELED) {
+        apply_retention(db);
     }
-    if (bad.n > 0) {
-        atomic_fetch_add(&db->bad_blocks, bad.n);
-        db_publish(db, block_list_change(db->blocks, bad.v, bad.n, NULL), INT64_MIN);
-    }
-    for (size_t i = 0; i < bad.n; i++) {
-        char *to = mem_printf("%s.bad", block_path(bad.v[i]));
-        int r = file_rename(block_path(bad.v[i]), to);
-        log_error("tsdb", "A damaged block is set aside", L_CSTR("block", block_meta(bad.v[i])->id),
-                  L_CSTR("folder", r < 0 ? block_path(bad.v[i]) : to));
-        mem_free(to);
-        block_unref(bad.v[i]);
-    }
-    vec_free(&bad);
+    return r < 0 ? r : e;
 }
 
 int tsdb_maintain(Tsdb *db) {
     pthread_mutex_lock(&db->maintain_lock);
-    head_next_round(db->head);
-    set_bad_blocks_aside(db);
-    int r = cut_head(db);
-    int e = r == 0 ? compact(db) : 0;
-    apply_retention(db);
+    int r = atomic_load(&db->stopping) ? 0 : maintain(db);
     pthread_mutex_unlock(&db->maintain_lock);
-    return r < 0 ? r : e;
+    return r == -ECANCELED ? 0 : r;
 }
+
+void tsdb_stop_maintenance(Tsdb *db) { atomic_store(&db->stopping, true); }
 
 /* ---- snapshot */
 
@@ -267,7 +292,7 @@ static int write_head(Tsdb *db, const char *dir) {
     if (min > max) {
         return 0;
     }
-    int r = head_write_block(db->head, dir, min, max + 1, NULL, id);
+    int r = head_write_block(db->head, dir, min, max + 1, &db->stopping, id);
     return r < 0 ? r : 0;
 }
 

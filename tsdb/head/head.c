@@ -121,6 +121,7 @@ void head_free(Head *h) {
         return;
     }
     metrics_off_gather(set_gauges, h);
+    head_drop_appenders(h);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
         mem_free(atomic_load(&h->slabs[i]));

@@ -13,6 +13,9 @@
  * later.
  *
  * Isolation: a reader sees committed samples only; a commit becomes visible series by series.
+ *
+ * A commit is kept whole or fails: -ESTALE when a block was cut over its samples, because it began
+ * seconds before the cut.
  */
 #pragma once
 
@@ -36,6 +39,7 @@ typedef struct HeadPin {
 } HeadPin;
 
 typedef struct HeadMetrics HeadMetrics;
+typedef struct HeadAppender HeadAppender;
 
 typedef struct Head {
     int64_t range_ms;
@@ -58,6 +62,8 @@ typedef struct Head {
 
     pthread_mutex_t pin_lock;
     HeadPin *pins;
+    HeadAppender *kept; /* ended ones, for the next */
+    unsigned n_kept;
     atomic_uint_fast64_t round;
     VEC(struct HeadGrave {
         uint32_t slot;
@@ -101,7 +107,8 @@ int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
 /* Of the oldest sample that is not in a block; walks all series. INT64_MAX when there is none. */
 int64_t head_oldest_time(Head *h);
 /* From now on samples before mint are refused. Waits for transactions that began before it (some
- * seconds at most: what a longer one has of that time is dropped); then none is on its way. */
+ * seconds at most: a longer one that has samples of that time fails at its commit); then none is on
+ * its way. */
 void head_raise_min_valid(Head *h, int64_t mint);
 /* Samples before mint are no longer the head's: they are in a block that queriers opened from now
  * on read. Memory goes with head_collect(). */
@@ -142,6 +149,7 @@ static inline HeadSeries *head_series_any(Head *h, uint64_t slot) {
 
 void head_pin(Head *h, HeadPin *p, bool appender);
 void head_unpin(Head *h, HeadPin *p);
+void head_drop_appenders(Head *h);
 /* By labels, made if it is not there; *ret_new tells. */
 HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new);
 /* Puts labels into a given slot (replay). NULL when the slot is taken by others. */

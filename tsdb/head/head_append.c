@@ -2,6 +2,7 @@
  * A sample's way into a series: head_sample_add(), used by commits and by replay; and the appender,
  * which collects samples, journals them and then applies them.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,7 +143,7 @@ void head_cursor_end(Head *h, HeadCursor *c) {
 
 /* ---- the appender */
 
-typedef struct HeadAppender {
+struct HeadAppender {
     Appender base;
     Head *head;
     HeadPin pin;
@@ -152,7 +153,13 @@ typedef struct HeadAppender {
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
     uint64_t out_of_order, out_of_bound;
     Buf bytes, scratch;
-} HeadAppender;
+    HeadAppender *next; /* among those kept */
+};
+
+/* Ended appenders are kept with their buffers, as many as work at a time on a common machine; one
+ * that has grown beyond a usual scrape is not. */
+#define KEPT_MAX 8
+#define KEPT_BYTES_MAX (1u << 20)
 
 /* Prometheus' bound: half a range behind the newest sample, and never into the blocks. Fixed when
  * the transaction begins; in an empty head its first sample counts as the newest. */
@@ -183,6 +190,19 @@ static bool series_touch(HeadAppender *a, HeadSeries *s) {
     return here;
 }
 
+/* A record of the journal has a ceiling, and one series must fit in a record: what the journal
+ * cannot read back must not be taken. */
+#define LABELS_BYTES_MAX (16u << 20)
+static_assert(LABELS_BYTES_MAX < JOURNAL_PAYLOAD_MAX / 2, "a series fits in a journal record");
+
+static size_t labels_bytes(Labels l) {
+    size_t sum = 0;
+    for (size_t i = 0; i < l.n; i++) {
+        sum += l.v[i].name.n + l.v[i].value.n;
+    }
+    return sum;
+}
+
 static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **ret) {
     Head *h = a->head;
     if (*ref) {
@@ -194,7 +214,7 @@ static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **
         *ret = s;
         return APPEND_OK;
     }
-    if (labels.n == 0) {
+    if (labels.n == 0 || labels_bytes(labels) > LABELS_BYTES_MAX) {
         return APPEND_INVALID;
     }
     uint32_t slot;
@@ -260,20 +280,16 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
     return APPEND_OK;
 }
 
-/* A block may have been cut since the samples were taken. */
-static void drop_too_old(HeadAppender *a) {
+/* A block was cut over samples that this transaction has taken long ago: they have no place any
+ * more, and what append() has accepted is kept as a whole or refused as a whole. */
+static int check_bound(HeadAppender *a) {
     int64_t min = atomic_load(&a->head->min_valid);
-    if (min <= a->min_valid) {
-        return;
+    uint64_t late = 0;
+    for (size_t i = 0; min > a->min_valid && i < a->samples.n; i++) {
+        late += a->samples.v[i].t < min;
     }
-    size_t n = 0;
-    for (size_t i = 0; i < a->samples.n; i++) {
-        if (a->samples.v[i].t >= min) {
-            a->samples.v[n++] = a->samples.v[i];
-        }
-    }
-    a->out_of_bound += a->samples.n - n;
-    a->samples.n = n;
+    a->out_of_bound += late;
+    return late ? err_trace(-ESTALE) : 0;
 }
 
 static int slot_cmp(const void *a, const void *b) {
@@ -331,6 +347,11 @@ static int write_journal(HeadAppender *a) {
     return 0;
 }
 
+/* Where the next sample will be written. Without the lock: a wrong guess costs nothing. */
+__attribute__((no_sanitize("thread"))) static void prefetch_end(const HeadSeries *s) {
+    __builtin_prefetch((const void *)((uintptr_t)s->data + s->open.bits / 8), 1);
+}
+
 /* Series of a transaction lie all over memory: ask for them some steps ahead. */
 static void apply(HeadAppender *a) {
     Head *h = a->head;
@@ -345,6 +366,9 @@ static void apply(HeadAppender *a) {
             const HeadSeries *ahead = head_series_any(h, v[i + 4].slot);
             __builtin_prefetch((const char *)ahead + 64, 1);
         }
+        if (i + 2 < n) {
+            prefetch_end(head_series_any(h, v[i + 2].slot));
+        }
         HeadSeries *s = head_series_any(h, v[i].slot);
         spin_lock(&s->lock);
         (void)head_sample_add(h, s, &c, v[i].t, v[i].v); /* the cursor counts */
@@ -353,7 +377,63 @@ static void apply(HeadAppender *a) {
     head_cursor_end(h, &c);
 }
 
-static void appender_free(HeadAppender *a) {
+static void appender_delete(HeadAppender *a) {
+    vec_free(&a->samples);
+    vec_free(&a->unlogged);
+    buf_deinit(&a->bytes);
+    buf_deinit(&a->scratch);
+    mem_free(a);
+}
+
+static void appender_keep(HeadAppender *a) {
+    Head *h = a->head;
+    size_t bytes = a->bytes.cap + a->scratch.cap + a->samples.cap * sizeof(*a->samples.v) +
+                   a->unlogged.cap * sizeof(*a->unlogged.v);
+    pthread_mutex_lock(&h->pin_lock);
+    bool keep = bytes <= KEPT_BYTES_MAX && h->n_kept < KEPT_MAX;
+    if (keep) {
+        a->next = h->kept;
+        h->kept = a;
+        h->n_kept++;
+    }
+    pthread_mutex_unlock(&h->pin_lock);
+    if (!keep) {
+        appender_delete(a);
+    }
+}
+
+/* An appender without samples; its buffers may have room. */
+static HeadAppender *appender_take(Head *h) {
+    pthread_mutex_lock(&h->pin_lock);
+    HeadAppender *a = h->kept;
+    if (a) {
+        h->kept = a->next;
+        h->n_kept--;
+    }
+    pthread_mutex_unlock(&h->pin_lock);
+    if (!a) {
+        return NEW(HeadAppender);
+    }
+    HeadAppender fresh = {.bytes = a->bytes, .scratch = a->scratch};
+    fresh.samples.v = a->samples.v;
+    fresh.samples.cap = a->samples.cap;
+    fresh.unlogged.v = a->unlogged.v;
+    fresh.unlogged.cap = a->unlogged.cap;
+    buf_reset(&fresh.bytes);
+    buf_reset(&fresh.scratch);
+    *a = fresh;
+    return a;
+}
+
+void head_drop_appenders(Head *h) {
+    while (h->kept) {
+        HeadAppender *next = h->kept->next;
+        appender_delete(h->kept);
+        h->kept = next;
+    }
+}
+
+static void appender_over(HeadAppender *a) {
     Head *h = a->head;
     if (a->out_of_order) {
         metric_add(h->metrics->out_of_order, (double)a->out_of_order);
@@ -363,11 +443,7 @@ static void appender_free(HeadAppender *a) {
     }
     metric_add(h->metrics->active_appenders, -1);
     head_unpin(h, &a->pin);
-    vec_free(&a->samples);
-    vec_free(&a->unlogged);
-    buf_deinit(&a->bytes);
-    buf_deinit(&a->scratch);
-    mem_free(a);
+    appender_keep(a);
 }
 
 static int appender_end(Appender *base) {
@@ -375,8 +451,8 @@ static int appender_end(Appender *base) {
     int r = 0;
     if (a->samples.n > 0) {
         pthread_rwlock_rdlock(&a->head->commit_lock);
-        drop_too_old(a);
-        if (a->samples.n > 0) {
+        r = check_bound(a);
+        if (r == 0) {
             r = write_journal(a);
         }
         if (r == 0) {
@@ -384,11 +460,11 @@ static int appender_end(Appender *base) {
         }
         pthread_rwlock_unlock(&a->head->commit_lock);
     }
-    appender_free(a);
+    appender_over(a);
     return r;
 }
 
-static void appender_drop(Appender *base) { appender_free((HeadAppender *)base); }
+static void appender_drop(Appender *base) { appender_over((HeadAppender *)base); }
 
 static const AppenderOps head_appender_ops = {
     .append = appender_add,
@@ -397,7 +473,7 @@ static const AppenderOps head_appender_ops = {
 };
 
 int head_appender(Head *h, Appender **ret) {
-    HeadAppender *a = NEW(HeadAppender);
+    HeadAppender *a = appender_take(h);
     a->base.ops = &head_appender_ops;
     a->head = h;
     head_pin(h, &a->pin, true);

@@ -62,7 +62,22 @@ static int source_all(PostingsSource *s, Ids *ret) {
     return 0;
 }
 
-static const PostingsSourceOps source_ops = {source_pair, source_values, source_list, source_all};
+static int source_value(PostingsSource *s, uint32_t id, Str name, Str *ret) {
+    Head *h = ((HeadSource *)s)->head;
+    const HeadLabels *l = head_series_any(h, id)->labels;
+    *ret = STR("");
+    for (uint32_t i = 0; i < l->n; i++) {
+        Label pair = head_pair(&h->index, l->pair[i]);
+        if (str_eq(pair.name, name)) {
+            *ret = pair.value;
+            break;
+        }
+    }
+    return 0;
+}
+
+static const PostingsSourceOps source_ops = {source_pair, source_values, source_list, source_all,
+                                             source_value};
 
 static int select_ids(Head *h, const Matcher *m, size_t n, const atomic_bool *cancel, Ids *ret) {
     HeadSource s = {{&source_ops, atomic_load(&h->next_slot)}, h};

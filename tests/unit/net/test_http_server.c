@@ -284,6 +284,22 @@ TEST (more_connections_than_allowed_wait_for_their_turn) {
     fixture_end(&f);
 }
 
+TEST (silent_connections_make_room_for_a_request) {
+    Fixture f;
+    fixture_begin(&f, (HttpServerOptions){.connections_max = 3});
+    int silent[8];
+    for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
+        silent[i] = dial(f.port);
+    }
+    CLEANUP(buf_deinit) Buf heard = talk(&f, STR("GET /hello HTTP/1.1\r\n" END), 0);
+    CHECK(str_ends(buf_str(&heard), STR("hello")));
+    CHECK(http_server_connections(f.server) <= 3);
+    for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
+        close(silent[i]);
+    }
+    fixture_end(&f);
+}
+
 /* ---- streams ---- */
 
 TEST (streamed_answers_arrive_whole) {

@@ -110,6 +110,15 @@ TEST (routes_with_one_wildcard) {
     check_route(HTTP_GET, "/static", -404, "");
 }
 
+TEST (slashes_too_many_are_cleaned_away) {
+    CLEANUP(arena_deinit) Arena a = ARENA_INIT(1 << 20);
+    CHECK_STR(http_path_clean(STR("//api///v1/query"), &a), STR("/api/v1/query"));
+    CHECK_STR(http_path_clean(STR("/metrics//"), &a), STR("/metrics"));
+    CHECK_STR(http_path_clean(STR("//"), &a), STR("/"));
+    CHECK(!http_path_clean(STR("/"), &a).p);
+    CHECK(!http_path_clean(STR("/api/v1/query"), &a).p);
+}
+
 TEST (route_prefix_is_cut_off) {
     Str p = STR("/prom/graph");
     CHECK(http_route_strip_prefix(STR("/prom/"), &p) && str_eqc(p, "/graph"));

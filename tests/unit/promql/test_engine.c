@@ -220,7 +220,7 @@ TEST (a_subquery_runs_at_multiples_of_its_step) {
 }
 
 TEST (steps_count_the_samples_they_look_at) {
-    Fixture f = fixture(NULL);
+    Fixture f = fixture(&(PromqlOptions){.per_step_stats = true});
     load(&f, "x", "", 0, 1, 100, 1000);
     PromqlResult *r = range(&f, "sum_over_time(x[3s])", 10000, 5000);
     CHECK_INT(r->stats.n_steps, 3);

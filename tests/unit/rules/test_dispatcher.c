@@ -3,8 +3,10 @@
  * remembers. Payload as the webhook of Alertmanager 0.33 sends it (plus routeLabels).
  */
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "rules/dispatcher.h"
+#include "rules/notify/state.h"
 #include "support/test.h"
 
 #define START INT64_C(1700000000000)
@@ -19,8 +21,10 @@ typedef struct Call {
 typedef struct World {
     Loop *loop;
     Dispatcher *d;
-    LmdbEnv *env;
-    int status; /* what the receiver answers; 0 = nothing */
+    WorkPool *pool;
+    const char *state;   /* path; NULL: nothing survives */
+    bool stop_at_answer; /* the loop, as soon as the receiver has answered */
+    int status;          /* what the receiver answers; 0 = nothing */
     int64_t at[64];
     char *body[64], url[64][64];
     size_t n;
@@ -28,6 +32,9 @@ typedef struct World {
 
 static void answer(void *arg) {
     Call *c = arg;
+    if (c->world->stop_at_answer) {
+        loop_stop(c->world->loop);
+    }
     HttpCallResult r = {.outcome = c->world->status ? HTTP_CALL_OK : HTTP_CALL_FAILED,
                         .error = "connection refused",
                         .status = c->world->status};
@@ -62,21 +69,39 @@ static void start(World *w, int64_t now, const char *config) {
     if (am_config_parse(str_of(config), STR("am.yml"), &c, &p) < 0) {
         test_fail(__FILE__, __LINE__, "%s", p.text);
     }
-    CHECK_INT(dispatcher_new(&(DispatcherOptions){.loop = w->loop,
-                                                  .transport = {fake_call, fake_cancel, w},
-                                                  .state = w->env,
-                                                  .external_url = STR("http://vm:9090")},
-                             c, &w->d, &p),
-              0);
+    CHECK_INT(work_pool_new(w->loop, "background", 1, &w->pool), 0);
+    DispatcherState *state = NULL;
+    if (w->state && dispatcher_state_open(w->state, &state, &p) < 0) {
+        test_fail(__FILE__, __LINE__, "%s", p.text);
+    }
+    w->d = dispatcher_new(&(DispatcherOptions){.loop = w->loop,
+                                               .background = w->pool,
+                                               .transport = {fake_call, fake_cancel, w},
+                                               .state = state,
+                                               .external_url = STR("http://vm:9090")},
+                          c);
 }
 
-static void stop(World *w) {
+/* As if the process had been killed: what was not written is lost. */
+static void crash(World *w) {
     dispatcher_free(w->d);
     for (size_t i = 0; i < w->n; i++) {
         mem_free(w->body[i]);
     }
     w->n = 0;
+    work_pool_free(w->pool);
     loop_free(w->loop);
+}
+
+static void set_flag(void *arg) { *(bool *)arg = true; }
+
+static void stop(World *w) {
+    bool done = false;
+    dispatcher_stop(w->d, set_flag, &done);
+    CHECK(!done);
+    loop_virtual_run_until(w->loop, clock_wall_ms());
+    CHECK(done);
+    crash(w);
 }
 
 static void put(World *w, const char *i, int64_t starts, int64_t ends) {
@@ -198,17 +223,13 @@ TEST (a_failing_receiver_is_tried_again_and_a_refusal_is_not) {
 TEST (a_restart_neither_repeats_nor_loses) {
     char path[512];
     snprintf(path, sizeof(path), "%s/state.mdb", test_tmpdir());
-    World w = {.status = 200};
-    const LmdbOptions o = {.path = path, .mode = LMDB_DURABLE};
-    CHECK_INT(lmdb_open(&o, &w.env), 0);
+    World w = {.status = 200, .state = path};
     start(&w, START, CONFIG);
     put(&w, "1", START, START + 4 * 60000);
     loop_virtual_run_until(w.loop, START + 60000);
     CHECK_INT(w.n, 1);
     put(&w, "2", START + 60000, START + 6 * 60000); /* not sent yet */
     stop(&w);
-    lmdb_close(w.env);
-    CHECK_INT(lmdb_open(&o, &w.env), 0);
     start(&w, START + 10 * 60000, CONFIG);
     put(&w, "1", START, START + 3 * HOUR);
     loop_virtual_run_until(w.loop, START + 12 * 60000);
@@ -217,14 +238,11 @@ TEST (a_restart_neither_repeats_nor_loses) {
     put(&w, "2", START + 60000, clock_wall_ms());
     put(&w, "1", START, clock_wall_ms());
     stop(&w);
-    lmdb_close(w.env);
-    CHECK_INT(lmdb_open(&o, &w.env), 0);
     start(&w, START + 20 * 60000, CONFIG);
     loop_virtual_run_until(w.loop, START + 21 * 60000);
     CHECK_INT(w.n, 1);
     CHECK(strstr(w.body[0], "all alerts resolved"));
     stop(&w);
-    lmdb_close(w.env);
 }
 
 TEST (max_alerts_cuts_and_unwanted_resolutions_stay) {
@@ -247,4 +265,128 @@ TEST (max_alerts_cuts_and_unwanted_resolutions_stay) {
     loop_virtual_run_until(w.loop, START + HOUR);
     CHECK_INT(w.n, 1);
     stop(&w);
+}
+
+TEST (a_crash_between_sending_and_writing_repeats_but_never_loses) {
+    char path[512];
+    snprintf(path, sizeof(path), "%s/state.mdb", test_tmpdir());
+    World w = {.status = 200, .state = path, .stop_at_answer = true};
+    start(&w, START, CONFIG);
+    put(&w, "1", START, START + 4 * 60000);
+    loop_virtual_run_until(w.loop, START + HOUR);
+    CHECK_INT(w.n, 1);
+    CHECK(clock_wall_ms() < START + 31000); /* answered, not yet written */
+    crash(&w);
+    w.stop_at_answer = false;
+    start(&w, START + 60000, CONFIG);
+    loop_virtual_run_until(w.loop, START + 61000);
+    CHECK_INT(w.n, 1);
+    CHECK(strstr(w.body[0], "first notification"));
+    crash(&w);
+    start(&w, START + 120000, CONFIG);
+    loop_virtual_run_until(w.loop, START + 6 * 60000);
+    CHECK_INT(w.n, 0); /* written this time; still firing */
+    loop_virtual_run_until(w.loop, START + HOUR);
+    CHECK_INT(w.n, 1);
+    CHECK(strstr(w.body[0], "all alerts resolved"));
+    stop(&w);
+}
+
+TEST (a_batch_that_comes_through_after_the_dispatcher_has_gone_is_dropped) {
+    World w = {.status = 200};
+    start(&w, START, CONFIG);
+    AlertSink sink = dispatcher_sink(w.d);
+    AlertBatch *b = alert_batch_new(1);
+    b->v[b->n++] = (NotifyAlert){.starts_at_ms = START, .ends_at_ms = START + HOUR};
+    sink.send(sink.arg, b);
+    loop_virtual_run_until(w.loop, START);
+    CHECK_INT(dispatcher_group_count(w.d), 1);
+    bool done = false;
+    dispatcher_stop(w.d, set_flag, &done);
+    sink.send(sink.arg, b);
+    loop_virtual_run_until(w.loop, START + HOUR);
+    CHECK(done);
+    CHECK_INT(dispatcher_group_count(w.d), 0);
+    sink.send(sink.arg, b);
+    alert_batch_unref(b);
+    crash(&w); /* the last one is still posted */
+}
+
+TEST (url_file_is_read_for_each_attempt) {
+    char path[512], config[1024];
+    snprintf(path, sizeof(path), "%s/url", test_tmpdir());
+    snprintf(config, sizeof(config),
+             "route: {receiver: r, group_wait: 1s, group_interval: 1m}\n"
+             "receivers: [{name: r, webhook_configs: [{url_file: '%s'}]}]\n",
+             path);
+    World w = {.status = 503};
+    start(&w, START, config);
+    put(&w, "1", START, START + 3 * HOUR);
+    loop_virtual_run_until(w.loop, START + 30000);
+    CHECK_INT(w.n, 0); /* not there: fails, and is not tried again before the next flush */
+    CHECK_INT(file_write_durable(path, " http://one/{{ .GroupLabels.x }} \n", 33, 0600), 0);
+    loop_virtual_run_until(w.loop, START + 61010);
+    CHECK_CSTR(w.url[0], "http://one/");
+    CHECK_INT(file_write_durable(path, "http://two/", 11, 0600), 0);
+    w.status = 200;
+    loop_virtual_run_until(w.loop, START + 90000);
+    CHECK_INT(w.n, 2);
+    CHECK_CSTR(w.url[1], "http://two/");
+    stop(&w);
+}
+
+/* ---- real threads: 300 alerts through the sink, the state written by the pool */
+
+typedef struct Threaded {
+    Loop *loop;
+    Dispatcher *d;
+    AlertSink sink;
+} Threaded;
+
+static void loop_end(void *arg) { loop_stop(arg); }
+
+static void stop_threaded(void *arg) {
+    Threaded *t = arg;
+    dispatcher_stop(t->d, loop_end, t->loop);
+}
+
+static void send_300(void *arg) {
+    Threaded *t = arg;
+    for (int i = 0; i < 300; i++) {
+        AlertBatch *b = alert_batch_new(1);
+        const Label l = {STR("i"), arena_printf(&b->arena, "%d", i)};
+        b->v[b->n++] = (NotifyAlert){.labels = labels_copy(&b->arena, (Labels){&l, 1}),
+                                     .starts_at_ms = clock_wall_ms(),
+                                     .ends_at_ms = clock_wall_ms() + HOUR};
+        t->sink.send(t->sink.arg, b);
+        alert_batch_unref(b);
+    }
+    loop_post(t->loop, stop_threaded, t);
+}
+
+TEST (stopping_writes_all_that_was_taken) {
+    char path[512];
+    snprintf(path, sizeof(path), "%s/state.mdb", test_tmpdir());
+    Threaded t = {0};
+    WorkPool *senders, *background;
+    DispatcherState *state;
+    AmConfig *c;
+    Problem p = {0};
+    CHECK_INT(loop_new(&t.loop), 0);
+    CHECK_INT(work_pool_new(t.loop, "send", 1, &senders), 0);
+    CHECK_INT(work_pool_new(t.loop, "background", 2, &background), 0);
+    CHECK_INT(dispatcher_state_open(path, &state, &p), 0);
+    CHECK_INT(am_config_parse(str_of(CONFIG), STR("am.yml"), &c, &p), 0);
+    t.d = dispatcher_new(
+        &(DispatcherOptions){.loop = t.loop, .background = background, .state = state}, c);
+    t.sink = dispatcher_sink(t.d);
+    work_submit(senders, send_300, NULL, &t);
+    loop_run(t.loop);
+    work_pool_free(senders);
+    work_pool_free(background);
+    dispatcher_free(t.d);
+    loop_free(t.loop);
+    CHECK_INT(dispatcher_state_open(path, &state, &p), 0);
+    CHECK_INT(state->alerts.n, 300);
+    dispatcher_state_free(state);
 }

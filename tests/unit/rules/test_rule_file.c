@@ -65,3 +65,40 @@ TEST (an_empty_file_is_fine) {
     CHECK_INT(parse("", &p), 0);
     CHECK_INT(parse("groups: []\n", &p), 0);
 }
+
+TEST (all_mistakes_are_told_each_with_its_place) {
+    const char *text =
+        "groups:\n- name: g\n  rules:\n  - {record: r, expr: 'sum('}\n"
+        "  - {record: ok, expr: '1'}\n"
+        "  - {record: 'a{', expr: '1', for: 1m}\n"
+        "- name: g\n  rules:\n  - {alert: A, expr: '1', labels: {x: '{{ nope }}'}}\n";
+    PromqlEngine *engine = promql_engine_new(&(PromqlOptions){0});
+    RuleFile *f;
+    Problem p = {0};
+    CHECK_INT(rule_file_parse(str_of(text), STR("r.yml"), engine, &f, &p), -EINVAL);
+    CHECK_INT(p.line, 4);
+    CHECK(strstr(p.text, "could not parse expression"));
+    CHECK(strstr(p.text, "\nr.yml:6: group \"g\", rule 3, \"a{\": invalid field 'for'"));
+    CHECK(strstr(p.text, "\nr.yml:6: group \"g\", rule 3, \"a{\": braces"));
+    CHECK(strstr(p.text, "\nr.yml:7: groupname: \"g\" is repeated"));
+    CHECK(strstr(p.text, "\nr.yml:9: group \"g\", rule 1, \"A\": label \"x\""));
+    promql_engine_free(engine);
+}
+
+TEST (no_more_than_ten_mistakes_are_told) {
+    CLEANUP(buf_deinit) Buf text = BUF_INIT(0);
+    buf_add_cstr(&text, "groups:\n- name: g\n  rules:\n");
+    for (int i = 0; i < 50; i++) {
+        buf_add_cstr(&text, "  - {record: r}\n");
+    }
+    PromqlEngine *engine = promql_engine_new(&(PromqlOptions){0});
+    RuleFile *f;
+    Problem p = {0};
+    CHECK_INT(rule_file_parse(buf_str(&text), STR("r"), engine, &f, &p), -EINVAL);
+    size_t lines = 1;
+    for (const char *c = p.text; *c; c++) {
+        lines += *c == '\n';
+    }
+    CHECK_INT(lines, 10);
+    promql_engine_free(engine);
+}

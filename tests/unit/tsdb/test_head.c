@@ -311,3 +311,71 @@ TEST (a_new_bound_waits_for_transactions_under_the_old_one) {
     CHECK_INT(add(h, "a", RANGE - 1, 1), APPEND_OUT_OF_BOUNDS);
     head_free(h);
 }
+
+TEST (a_commit_that_a_cut_has_overtaken_fails_whole) {
+    Head *h = open_head();
+    Appender *a;
+    Label l[2];
+    SeriesRef old = 0, new = 0;
+    CHECK_INT(head_appender(h, &a), 0);
+    CHECK_INT(appender_append(a, &old, two(l, "up", "a"), 1000, 1), APPEND_OK);
+    CHECK_INT(appender_append(a, &new, two(l, "up", "b"), RANGE, 1), APPEND_OK);
+    head_truncate(h, RANGE);
+    CHECK_INT(appender_commit(a), -ESTALE);
+    CHECK_INT(count(h, 0, INT64_MAX, NULL), 0);
+    head_free(h);
+}
+
+TEST (labels_that_no_journal_record_holds_are_refused) {
+    Head *h = open_head();
+    Appender *a;
+    SeriesRef ref = 0;
+    size_t n = (16u << 20) + 1;
+    char *text = mem_alloc(n);
+    memset(text, 'x', n);
+    Label l[2] = {{LABEL_NAME, STR("up")}, {STR("a"), {text, n}}};
+    CHECK_INT(head_appender(h, &a), 0);
+    CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, 1000, 1), APPEND_INVALID);
+    l[1].value.n = 1u << 20;
+    CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, 1000, 1), APPEND_OK);
+    CHECK_INT(appender_commit(a), 0);
+    mem_free(text);
+    head_free(h);
+}
+
+/* The regex meets few series: their own values are looked at, which must come to the same. */
+TEST (a_regex_beside_a_metric_name_looks_at_its_series_only) {
+    Head *h = open_head();
+    char instance[16];
+    for (int i = 0; i < 2000; i++) {
+        Appender *a;
+        Label l[2];
+        SeriesRef ref = 0;
+        snprintf(instance, sizeof(instance), "i%d", i);
+        CHECK_INT(head_appender(h, &a), 0);
+        CHECK_INT(appender_append(a, &ref, two(l, i % 200 ? "other" : "up", instance), 1000, 1),
+                  APPEND_OK);
+        CHECK_INT(appender_commit(a), 0);
+    }
+    Matcher m[2];
+    Problem p = {0};
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    int n = 0;
+    CHECK_INT(matcher_init(&m[0], MATCH_EQ, LABEL_NAME, STR("up"), NULL), 0);
+    CHECK_INT(matcher_init(&m[1], MATCH_RE, LABEL_INSTANCE, STR("i.*00"), &p), 0);
+    CHECK_INT(head_querier(h, 0, INT64_MAX, &q), 0);
+    CHECK_INT(querier_select(q, m, 2, NULL, NULL, &set), 0);
+    while (series_set_next(set, &s) > 0) {
+        Str v = labels_get(s.labels, LABEL_INSTANCE);
+        CHECK(v.n > 3 && v.p[v.n - 1] == '0' && v.p[v.n - 2] == '0');
+        n++;
+    }
+    CHECK_INT(n, 9); /* of i0, i200, ..., i1800 all but i0 */
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&m[0]);
+    matcher_deinit(&m[1]);
+    head_free(h);
+}
