@@ -235,6 +235,7 @@ static void submit(QueryJob *job) {
         reply_error(job->x, API_TIMEOUT, "query timed out in query execution");
         return;
     }
+    q->lookback_ms = MAX(q->lookback_ms, 0); /* the engine's */
     q->queued_ns = clock_mono_ns();
     work_submit(job->api->queries, run_query, NULL, job);
 }

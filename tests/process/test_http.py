@@ -108,6 +108,7 @@ def parameters_are_read_as_prometheus_reads_them(folder, running):
         'invalid parameter "end": end timestamp must not be before start time')
     error(n.get("/api/v1/query", query="up", timeout="0"), 503, "timeout")
     error(n.get("/api/v1/query", query="up", limit="-1"), 400)
+    assert len(n.get("/api/v1/query", query="weird", lookback_delta="-1").json()["data"]["result"]) == 4
     everything = {"start": "-292273086-05-16T16:47:06Z", "end": "292277025-08-18T07:12:54.999999999Z"}
     assert len(n.get("/api/v1/series", **{"match[]": "weird", **everything}).json()["data"]) == 4
     assert len(n.get("/api/v1/series", **{"match[]": "weird", "limit": 2**62}).json()["data"]) == 4
