@@ -105,6 +105,11 @@ double native_bound(const Native *n, int64_t at) {
     return at < 0 ? -INFINITY : at < n->n_custom ? n->custom[at] : INFINITY;
 }
 
+double promql_histogram_bound(const FloatHistogram *h, int64_t at) {
+    const Native n = {.schema = h->schema, .custom = h->custom_values, .n_custom = h->n_custom};
+    return native_bound(&n, at);
+}
+
 /* ---- all counts at once */
 
 static void each_count(Native *n, double by, bool divide) {
