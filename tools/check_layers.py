@@ -18,7 +18,7 @@ LAYERS = {
     "src/storage": 2, "src/schema": 2, "src/net": 2,
     "tsdb": 3, "promql": 3,
     "src/discovery": 4, "src/scrape": 4, "src/remote": 4, "rules": 4,
-    "src/config": 5, "src/api": 5,
+    "src/config": 5, "src/web": 5, "src/api": 5,
     "src/server": 6, "tools": 6, "tests": 6,
 }
 
@@ -27,7 +27,7 @@ SAME_LAYER = {
     "src/net": {"src/schema"},         # the http client block of the configuration is a schema
     "src/scrape": {"src/discovery"},   # targets come from discovery
     "rules": {"src/discovery"},        # so do Alertmanagers
-    "src/api": {"src/config"},
+    "src/api": {"src/config", "src/web"},
 }
 
 # Foreign header -> the one place (file or folder) that includes it.

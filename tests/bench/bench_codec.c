@@ -1,7 +1,9 @@
 /*
- * Chunks: nanoseconds for an append, millions of samples decoded a second, bytes a sample; and a
+ * Chunks of the head: nanoseconds for an append, millions of samples decoded a second, bytes a
+ * sample. Chunks of blocks: the same for the encoder, and the time of an hour out of a day. A
  * block: series and samples a second written, opened, read whole. One core.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -86,6 +88,97 @@ static void measure(const char *name, ValueFn fn, unsigned samples, unsigned jit
     }
     mem_free(e);
 }
+
+/* ---- chunks of blocks ---- */
+
+#define COLUMN_CHUNKS 60
+#define COLUMN_SAMPLES 4096
+#define RANGE_ROUNDS 2000
+
+static double spread(unsigned i) { return (double)((i * 2654435761u) >> 12 & 1023) / 1024; }
+static double request_count(unsigned series, unsigned i) {
+    return floor(series * 1000.0 + i * 150 + spread(i) * 75);
+}
+static double cpu_seconds(unsigned series, unsigned i) {
+    return floor((series + i * 0.9 + spread(i)) * 100) / 100;
+}
+static double latency_sum(unsigned series, unsigned i) {
+    return floor((series + i * 12.5 + spread(i) * 3) * 1e6) / 1e6;
+}
+static double free_bytes(unsigned series, unsigned i) {
+    return 4096.0 * floor(1e6 + series * 100 + spread(i) * 30000);
+}
+static double percent(unsigned series, unsigned i) { return floor(spread(i) * 1000) / 10; }
+static double float_sum(unsigned series, unsigned i) { return (series + i) / 7.0 + spread(i) / 3; }
+
+typedef struct Owned {
+    Chunk chunk[COLUMN_CHUNKS];
+    int64_t t[COLUMN_SAMPLES];
+    double v[COLUMN_CHUNKS][COLUMN_SAMPLES];
+} Owned;
+
+static double encode_columns(Owned *o, bool keep) {
+    ChunkEncoder *e = chunk_encoder_new();
+    double bytes = 0;
+    for (unsigned c = 0; c < COLUMN_CHUNKS; c++) {
+        Chunk chunk;
+        chunk_encode(e, o->t, o->v[c], COLUMN_SAMPLES, &chunk);
+        bytes += chunk.size;
+        if (keep) {
+            chunk.data = mem_dup(chunk.data, chunk.size);
+            o->chunk[c] = chunk;
+        }
+    }
+    chunk_encoder_free(e);
+    return bytes;
+}
+
+static int64_t decode_columns(const Owned *o, int64_t from, int64_t to) {
+    static int64_t t[CHUNK_SAMPLES_MAX];
+    static double v[CHUNK_SAMPLES_MAX];
+    int64_t sum = 0;
+    for (unsigned c = 0; c < COLUMN_CHUNKS; c++) {
+        uint32_t n = 0;
+        if (chunk_decode_range(&o->chunk[c], from, to, t, v, &n) < 0) {
+            abort();
+        }
+        sum += n;
+    }
+    return sum;
+}
+
+static void measure_columns(const char *name, ValueFn fn, unsigned jitter) {
+    Owned *o = NEW(Owned);
+    for (unsigned i = 0; i < COLUMN_SAMPLES; i++) {
+        o->t[i] = (int64_t)i * 15000 + (jitter ? (int64_t)((i * 2654435761u) >> 7) % jitter : 0);
+        for (unsigned c = 0; c < COLUMN_CHUNKS; c++) {
+            o->v[c][i] = fn(c, i);
+        }
+    }
+    double bytes = encode_columns(o, true), n = (double)COLUMN_CHUNKS * COLUMN_SAMPLES;
+    int64_t start = clock_thread_cpu_ns();
+    (void)encode_columns(o, false);
+    int64_t encoded = clock_thread_cpu_ns();
+    for (int i = 0; i < 100; i++) {
+        (void)decode_columns(o, INT64_MIN, INT64_MAX);
+    }
+    int64_t decoded = clock_thread_cpu_ns();
+    for (int i = 0; i < RANGE_ROUNDS / COLUMN_CHUNKS; i++) {
+        int64_t from = (int64_t)(i * 97 % 3800) * 15000;
+        (void)decode_columns(o, from, from + 3600000);
+    }
+    int64_t ranged = clock_thread_cpu_ns();
+    printf("columns %-13s jitter %2u: encode %5.1f ns, decode %5.0f M/s, an hour of it %5.0f ns, "
+           "%.3f B/sample\n",
+           name, jitter, (double)(encoded - start) / n, n * 1e5 / (double)(decoded - encoded),
+           (double)(ranged - decoded) / (RANGE_ROUNDS / COLUMN_CHUNKS * COLUMN_CHUNKS), bytes / n);
+    for (unsigned c = 0; c < COLUMN_CHUNKS; c++) {
+        mem_free((void *)(uintptr_t)o->chunk[c].data);
+    }
+    mem_free(o);
+}
+
+/* ---- blocks ---- */
 
 #define SERIES 20000
 #define BLOCK_SAMPLES 480
@@ -194,6 +287,15 @@ int main(void) {
         measure("seconds", seconds, lengths[i], 0);
         measure("noise", noise, lengths[i], 0);
     }
+    measure_columns("constant", constant, 0);
+    measure_columns("request_count", request_count, 0);
+    measure_columns("request_count", request_count, 8);
+    measure_columns("cpu_seconds", cpu_seconds, 0);
+    measure_columns("latency_sum", latency_sum, 0);
+    measure_columns("free_bytes", free_bytes, 0);
+    measure_columns("percent", percent, 0);
+    measure_columns("float_sum", float_sum, 0);
+    measure_columns("noise", noise, 0);
     measure_block();
     return 0;
 }

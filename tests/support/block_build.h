@@ -33,6 +33,8 @@ static inline Labels shape_labels(unsigned metric, unsigned host, ShapeSeries *s
 
 static inline double shape_value(const BlockShape *b, unsigned metric, unsigned host, int64_t t) {
     uint64_t x = (uint64_t)t / 1000 * 0x9e3779b97f4a7c15u + metric * 977 + host;
+    x = (x ^ x >> 32) * 0xd6e8feb86659fd93u; /* no line and no step is left for a codec to find */
+    x ^= x >> 32;
     return b->noise ? (double)(x >> 12) : (double)(t / 1000 * (1 + metric % 5) + host);
 }
 

@@ -63,6 +63,19 @@ static int read_parents(Block *b, Str v, Problem *p) {
     return 0;
 }
 
+/* Each encoding of the block's chunks must be known. */
+static int read_encodings(Str v, Problem *p) {
+    for (size_t i = 0; i < v.n; i++) {
+        if (!chunk_encoding_name((uint8_t)v.p[i])) {
+            (void)problem_set(p, 0, 0,
+                              "block has chunks of encoding %u, which this program does not know",
+                              (unsigned)(uint8_t)v.p[i]);
+            return -EPROTONOSUPPORT;
+        }
+    }
+    return 0;
+}
+
 static int read_meta_value(Block *b, Str key, Str value, Problem *p, bool *found) {
     if (value.n < VALUE_CRC_BYTES ||
         block_read_le32(value.p) !=
@@ -76,6 +89,9 @@ static int read_meta_value(Block *b, Str key, Str value, Problem *p, bool *found
     }
     if (str_eq(key, META_PARENTS)) {
         return read_parents(b, payload, p);
+    }
+    if (str_eq(key, META_ENCODINGS)) {
+        return read_encodings(payload, p);
     }
     if (key.p[0] == META_REQUIRED) {
         (void)problem_set(p, 0, 0, "block needs \"%.*s\", which this program does not know",

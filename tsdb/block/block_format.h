@@ -81,6 +81,7 @@ static inline uint32_t block_read_le32(const char *p) {
 /* Meta keys that begin so must be understood, others may be skipped. */
 #define META_REQUIRED '!'
 #define META_BLOCK STR("!block")
+#define META_ENCODINGS STR("!encodings")
 #define META_PARENTS STR("parents")
 
 #define STATS_LABELS STR("labels")

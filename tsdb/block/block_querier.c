@@ -44,12 +44,13 @@ static int decode_run(BlockIter *it, Chunk *c, uint32_t bundle, uint32_t offset,
     }
     vec_reserve(&it->t, c->n);
     vec_reserve(&it->v, c->n);
-    r = chunk_decode(c, it->t.v, it->v.v);
+    uint32_t n;
+    r = chunk_decode_range(c, it->min_time, it->max_time, it->t.v, it->v.v, &n);
     if (r < 0) {
         return block_damaged(it->block, TABLE_CHUNKS, "%u, chunk at %u of series %u", bundle,
                              offset, it->scan.r.id);
     }
-    *ret = (SampleRun){.kind = SAMPLE_FLOAT, .n = c->n, .t = it->t.v, .f = it->v.v};
+    *ret = (SampleRun){.kind = SAMPLE_FLOAT, .n = n, .t = it->t.v, .f = it->v.v};
     return 1;
 }
 

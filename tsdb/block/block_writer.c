@@ -1,5 +1,5 @@
-/* One block from series in label order: joins their chunks, feeds the index, publishes the folder.
- */
+/* One block from series in label order: writes their samples as long chunks, feeds the index,
+ * publishes the folder. */
 #include "tsdb/block/block_writer.h"
 
 #include <assert.h>
@@ -29,13 +29,15 @@ struct BlockWriter {
     bool in_series, has_time;
     int64_t last_time;
 
-    /* The chunk being joined. */
-    ChunkWriter writer;
-    uint8_t *data;
-    size_t cap;
+    /* The samples of the next chunk; at most chunk_samples. */
+    ChunkEncoder *encoder;
+    uint32_t n_waiting;
+    int64_t waiting_t[CHUNK_SAMPLES_MAX];
+    double waiting_v[CHUNK_SAMPLES_MAX];
 
     uint64_t n_samples, n_chunks;
-    int64_t t[CHUNK_SAMPLES_MAX];
+    bool encodings[CHUNK_ENCODINGS_MAX]; /* which were written */
+    int64_t t[CHUNK_SAMPLES_MAX];        /* of a chunk that is taken apart */
     double v[CHUNK_SAMPLES_MAX];
 };
 
@@ -46,6 +48,7 @@ int block_writer_new(const BlockWriterOptions *o, BlockWriter **ret) {
         w->o.chunk_samples = BLOCK_CHUNK_SAMPLES;
     }
     w->o.chunk_samples = MIN(w->o.chunk_samples, (uint32_t)CHUNK_SAMPLES_MAX);
+    w->encoder = chunk_encoder_new();
     block_id_new(w->id);
     w->folder = block_folder_path(o->dir, w->id, "");
     w->tmp_folder = block_folder_path(o->dir, w->id, BLOCK_TMP_CREATION);
@@ -76,7 +79,7 @@ void block_writer_free(BlockWriter *w) {
     vec_free(&w->pairs);
     vec_free(&w->last_pairs);
     vec_free(&w->chunks);
-    mem_free(w->data);
+    chunk_encoder_free(w->encoder);
     mem_free(w->folder);
     mem_free(w->tmp_folder);
     mem_free(w->file);
@@ -115,17 +118,18 @@ static int put_chunk(BlockWriter *w, const Chunk *c) {
     vec_push(&w->chunks, e);
     w->n_chunks++;
     w->n_samples += c->n;
+    w->encodings[c->encoding] = true;
     return 0;
 }
 
 static int flush_chunk(BlockWriter *w) {
-    if (w->writer.n == 0) {
+    if (w->n_waiting == 0) {
         return 0;
     }
-    Chunk c = chunk_writer_view(&w->writer, w->data);
-    int r = put_chunk(w, &c);
-    w->writer = (ChunkWriter){0};
-    return r;
+    Chunk c;
+    chunk_encode(w->encoder, w->waiting_t, w->waiting_v, w->n_waiting, &c);
+    w->n_waiting = 0;
+    return put_chunk(w, &c);
 }
 
 /* -ERANGE, -EINVAL as the header says; moves the series' last time on. */
@@ -142,29 +146,30 @@ static int check_times(BlockWriter *w, int64_t first, int64_t last) {
     return 0;
 }
 
-static int join_sample(BlockWriter *w, int64_t t, double v) {
-    size_t need = chunk_writer_size(&w->writer) + CHUNK_APPEND_ROOM;
-    if (w->cap < need) {
-        w->cap = need * 2;
-        w->data = mem_realloc(w->data, w->cap);
-    }
-    chunk_append(&w->writer, w->data, t, v);
-    return w->writer.n >= w->o.chunk_samples ? flush_chunk(w) : 0;
-}
-
 int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size_t n) {
     int r = 0;
     for (size_t i = 0; i < n && r == 0; i++) {
         r = check_times(w, t[i], t[i]);
-        if (r == 0) {
-            r = join_sample(w, t[i], v[i]);
+        if (r < 0) {
+            break;
+        }
+        w->waiting_t[w->n_waiting] = t[i];
+        w->waiting_v[w->n_waiting++] = v[i];
+        if (w->n_waiting == w->o.chunk_samples) {
+            r = flush_chunk(w);
         }
     }
     return r;
 }
 
+/* A chunk of this encoding and length would hardly become smaller. */
+static bool is_final(const BlockWriter *w, const Chunk *c) {
+    return c->encoding == CHUNK_COLUMNS &&
+           (uint64_t)c->n * KEEP_DENOMINATOR >= (uint64_t)w->o.chunk_samples * KEEP_NUMERATOR;
+}
+
 int block_writer_chunk(BlockWriter *w, const Chunk *c) {
-    if ((uint64_t)c->n * KEEP_DENOMINATOR >= (uint64_t)w->o.chunk_samples * KEEP_NUMERATOR) {
+    if (is_final(w, c)) {
         int r = check_times(w, c->min_time, c->max_time);
         if (r == 0) {
             r = flush_chunk(w);
@@ -247,6 +252,18 @@ int block_writer_series(BlockWriter *w, Labels l) {
 
 /* ---- the end ---- */
 
+/* A reader that does not know one of them must not open the block. */
+static int write_encodings(BlockWriter *w) {
+    Buf *b = &w->index.value;
+    value_begin(b);
+    for (unsigned i = 0; i < CHUNK_ENCODINGS_MAX; i++) {
+        if (w->encodings[i]) {
+            buf_add_char(b, (char)i);
+        }
+    }
+    return bundle_writer_value(&w->out, TABLE_META, META_ENCODINGS, b);
+}
+
 static int write_meta(BlockWriter *w) {
     Buf *b = &w->index.value;
     value_begin(b);
@@ -260,6 +277,9 @@ static int write_meta(BlockWriter *w) {
     buf_add_u64(b, w->index.symbols.strings.n);
     buf_add_u64(b, w->index.pairs.n);
     int r = bundle_writer_value(&w->out, TABLE_META, META_BLOCK, b);
+    if (r == 0) {
+        r = write_encodings(w);
+    }
     if (r < 0 || w->o.n_parents == 0) {
         return r;
     }

@@ -26,9 +26,9 @@
 #include "tsdb/block/block_id.h"
 #include "tsdb/codec/chunk.h"
 
-/* Long enough to make the index small, short enough that a narrow query does not decode much:
- * guessed, see bench_codec. */
-#define BLOCK_CHUNK_SAMPLES 960
+/* Most of a day at 15 s, so that index and heads of chunks weigh nothing. A narrow query decodes a
+ * part only, chunk_decode_range(). */
+#define BLOCK_CHUNK_SAMPLES 4096
 
 enum { BLOCK_EMPTY = 1 };
 
@@ -59,8 +59,9 @@ void block_writer_symbols(BlockWriter *w, Labels l);
  * gets no samples is left out.
  */
 int block_writer_series(BlockWriter *w, Labels l);
-/* Times rise within a series, over all calls, else -EINVAL. Short chunks are joined to ones of
- * chunk_samples. -EBADMSG when the chunk does not decode. */
+/* Times rise within a series, over all calls, else -EINVAL. Chunks are taken apart and written anew
+ * with up to chunk_samples each, by chunk_encode(), unless they are such ones already. -EBADMSG
+ * when the chunk does not decode. */
 int block_writer_chunk(BlockWriter *w, const Chunk *c);
 int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size_t n);
 /*

@@ -3,6 +3,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "tsdb/codec/columns.h"
 #include "tsdb/codec/xor.h"
 
 typedef struct EncodingRow {
@@ -11,11 +12,16 @@ typedef struct EncodingRow {
     SampleKind kind;
     int (*decode)(const Chunk *c, int64_t *t, double *v);
     int (*decode_plain)(const Chunk *c, int64_t *t, double *v);
+    /* NULL: the whole chunk is decoded. */
+    int (*decode_range)(const Chunk *c, int64_t from, int64_t to, int64_t *t, double *v,
+                        uint32_t *ret_n);
 } EncodingRow;
 
 /* Ids are stored: never given twice. */
 static const EncodingRow encodings[] = {
-    {CHUNK_XOR, "xor", SAMPLE_FLOAT, xor_decode, xor_decode_plain},
+    {CHUNK_XOR, "xor", SAMPLE_FLOAT, xor_decode, xor_decode_plain, NULL},
+    {CHUNK_COLUMNS, "columns", SAMPLE_FLOAT, columns_decode, columns_decode_plain,
+     columns_decode_range},
 };
 
 static const EncodingRow *row_of(uint8_t id) {
@@ -42,6 +48,23 @@ int chunk_decode(const Chunk *c, int64_t *t, double *v) {
     }
     int r = check_frame(c);
     return r ? r : row->decode(c, t, v);
+}
+
+int chunk_decode_range(const Chunk *c, int64_t from, int64_t to, int64_t *t, double *v,
+                       uint32_t *ret_n) {
+    const EncodingRow *row = row_of(c->encoding);
+    if (!row || row->kind != SAMPLE_FLOAT) {
+        return -ENOTSUP;
+    }
+    int r = check_frame(c);
+    if (r < 0) {
+        return r;
+    }
+    if (row->decode_range) {
+        return row->decode_range(c, from, to, t, v, ret_n);
+    }
+    *ret_n = c->n;
+    return row->decode(c, t, v);
 }
 
 int chunk_decode_plain(const Chunk *c, int64_t *t, double *v) {

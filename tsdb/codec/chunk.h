@@ -6,8 +6,8 @@
  * Encodings are rows of a table (chunk.c): id, name, functions. An id is stored for ever; an
  * unknown one is refused by number. All encodings give every double back bit for bit.
  *
- * Nothing here allocates or locks. A ChunkWriter and its bytes belong to one thread at a time;
- * decoding reads only.
+ * Decoding reads only, and allocates nothing. A ChunkWriter with its bytes and a ChunkEncoder
+ * belong to one thread at a time.
  */
 #pragma once
 
@@ -18,8 +18,12 @@
 #include "model/sample.h"
 
 typedef enum ChunkEncoding {
-    CHUNK_XOR = 1, /* floats: Gorilla, with times as deltas of deltas */
+    CHUNK_XOR = 1,     /* floats: Gorilla, with times as deltas of deltas; what the head writes */
+    CHUNK_COLUMNS = 2, /* floats: times and values apart, each as small as may be; in blocks */
 } ChunkEncoding;
+
+/* Ids are smaller. */
+#define CHUNK_ENCODINGS_MAX 128
 
 /* An open chunk of the head is closed at whichever comes first. */
 #define CHUNK_OPEN_SAMPLES_MAX 120
@@ -82,12 +86,29 @@ static inline Chunk chunk_writer_view(const ChunkWriter *w, const uint8_t *data)
 int chunk_writer_resume(ChunkWriter *w, const Chunk *c);
 
 /*
+ * Makes a chunk of samples that lie there already: tries several ways and takes the smallest, about
+ * 25 ns a sample. Times must rise, n is 1..CHUNK_SAMPLES_MAX. The bytes of *ret are the encoder's
+ * and stay until its next use. An encoder is a megabyte of scratch space.
+ */
+typedef struct ChunkEncoder ChunkEncoder;
+ChunkEncoder *chunk_encoder_new(void);
+void chunk_encoder_free(ChunkEncoder *e);
+void chunk_encode(ChunkEncoder *e, const int64_t *t, const double *v, uint32_t n, Chunk *ret);
+
+/*
  * All samples of a float chunk to t[0..n) and v[0..n). 0, -EBADMSG when the bytes are not exactly
  * such a chunk, -ENOTSUP for an unknown encoding. Never reads outside data[0..size) or writes past
  * n, whatever the bytes are; the content of t and v is undefined after a failure.
  */
 int chunk_decode(const Chunk *c, int64_t *t, double *v);
-/* The same, one bit at a time: slow, plain, for tests to hold the fast one against. */
+/*
+ * At least the samples with from <= t <= to, those around them as it comes; always one or more. A
+ * long chunk is not decoded as a whole then, so that damage elsewhere in it is not noticed. t and v
+ * need room for all n samples.
+ */
+int chunk_decode_range(const Chunk *c, int64_t from, int64_t to, int64_t *t, double *v,
+                       uint32_t *ret_n);
+/* chunk_decode(), one bit at a time: slow, plain, for tests to hold the fast one against. */
 int chunk_decode_plain(const Chunk *c, int64_t *t, double *v);
 
 /* What an encoding holds; SAMPLE_NONE when it is unknown. */

@@ -91,6 +91,11 @@ void xor_append(ChunkWriter *w, uint8_t *data, int64_t t, double v) {
     w->n++;
 }
 
+void xor_append_value(ChunkWriter *w, uint8_t *data, double v) {
+    put_value(w, data, double_bits(v));
+    w->n++;
+}
+
 /*
  * Reading: `at` is a bit position that only grows. What lies behind the end reads as zeros, so that
  * the loop needs no checks; the end of the decoding compares where it got with where the bytes end.
@@ -222,4 +227,24 @@ int xor_decode(const Chunk *c, int64_t *ret_t, double *ret_v) {
         ret_v[i] = double_of_bits(v);
     }
     return t == c->max_time && ends_here(&r) ? 0 : -EBADMSG;
+}
+
+int xor_decode_values(const uint8_t *data, uint32_t size, uint32_t n, uint32_t from, uint32_t to,
+                      double *ret_v) {
+    XorReader r = {data, size, 0};
+    XorWindow window = {0, 0};
+    uint64_t v = 0;
+    for (uint32_t i = 0; i < to; i++) {
+        uint64_t next = peek(&r), x = 0;
+        if (next >> 63 == 0) {
+            r.at++;
+        } else if (UNLIKELY(!take_xor(&r, next, &window, &x))) {
+            return -EBADMSG;
+        }
+        v ^= x;
+        if (i >= from) {
+            ret_v[i - from] = double_of_bits(v);
+        }
+    }
+    return to < n || ends_here(&r) ? 0 : -EBADMSG;
 }

@@ -27,6 +27,13 @@
 #define XOR_WINDOW_BITS 11
 
 void xor_append(ChunkWriter *w, uint8_t *data, int64_t t, double v);
+/* A value alone, for chunks whose times are kept elsewhere: the same bits without those of times.
+ */
+void xor_append_value(ChunkWriter *w, uint8_t *data, double v);
+/* Values from..to-1 of a stream of n values; that it ends where it should shows when to is n. */
+int xor_decode_values(const uint8_t *data, uint32_t size, uint32_t n, uint32_t from, uint32_t to,
+                      double *v);
+int xor_decode_values_plain(const uint8_t *data, uint32_t size, uint32_t n, double *v);
 int xor_decode(const Chunk *c, int64_t *t, double *v);
 int xor_decode_plain(const Chunk *c, int64_t *t, double *v);
 /* As xor_decode_plain(), and what the writer's state was behind the last sample. t and v may be

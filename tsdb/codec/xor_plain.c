@@ -109,3 +109,15 @@ int xor_decode_plain(const Chunk *c, int64_t *t, double *v) {
     ChunkWriter ignored;
     return xor_decode_state(c, t, v, &ignored);
 }
+
+int xor_decode_values_plain(const uint8_t *data, uint32_t size, uint32_t n, double *v) {
+    BitReader r = {data, 0, (uint64_t)size * 8, false};
+    ChunkWriter w = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        if (!read_value(&r, &w) || r.cut) {
+            return -EBADMSG;
+        }
+        v[i] = double_of_bits(w.v);
+    }
+    return rest_is_zero(&r) ? 0 : -EBADMSG;
+}

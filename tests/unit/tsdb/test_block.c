@@ -51,6 +51,77 @@ static int count_series(Block *b, Matcher *m, size_t n) {
     return count;
 }
 
+/* Each series of the block has just the samples that its labels and times make. */
+static void check_samples(Block *b, const BlockShape *shape) {
+    BlockCursor *c = block_cursor_new(b);
+    BlockSeries s;
+    static int64_t t[CHUNK_SAMPLES_MAX];
+    static double v[CHUNK_SAMPLES_MAX];
+    for (unsigned i = 0; block_cursor_next(c, &s) > 0; i++) {
+        int64_t at = shape->min_time;
+        for (uint32_t k = 0; k < s.n; k++) {
+            Chunk chunk;
+            CHECK_INT(block_cursor_chunk(c, k, &chunk), 0);
+            CHECK_INT(chunk_decode(&chunk, t, v), 0);
+            for (uint32_t n = 0; n < chunk.n; n++, at += shape->step) {
+                CHECK_INT(t[n], at);
+                CHECK_DOUBLE(v[n], shape_value(shape, i / shape->hosts, i % shape->hosts, at));
+            }
+        }
+        CHECK_INT(at, shape->max_time);
+    }
+    block_cursor_free(c);
+}
+
+/* Written by the version that had no encoding but xor. */
+TEST (a_block_of_before_is_still_read) {
+    BlockShape shape = {.dir = test_data("blocks"),
+                        .metrics = 5,
+                        .hosts = 4,
+                        .min_time = 0,
+                        .max_time = 2 * HOUR,
+                        .step = 60000};
+    Block *b = shape_open(shape.dir, "xor-only");
+    CHECK_INT(block_meta(b)->samples, 5 * 4 * 120);
+    check_samples(b, &shape);
+    Problem p = {0};
+    CHECK_INT(block_verify(b, NULL, &p), 0);
+    block_unref(b);
+}
+
+/* A day in two chunks; an hour of it costs the decoding of little more than an hour. */
+TEST (a_narrow_query_reads_a_part_of_a_long_chunk) {
+    BlockShape shape = small();
+    shape.metrics = 1;
+    shape.hosts = 2;
+    shape.max_time = shape.min_time + 24 * HOUR;
+    Block *b = shape_make(&shape);
+    CHECK_INT(block_meta(b)->chunks, 2 * 2);
+    check_samples(b, &shape);
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    SampleRun run;
+    Matcher m = matcher(MATCH_EQ, "instance", "host-00001");
+    int64_t from = shape.min_time + 7 * HOUR;
+    CHECK_INT(block_querier(b, from, from + HOUR, &q), 0);
+    CHECK_INT(querier_select(q, &m, 1, NULL, NULL, &set), 0);
+    CHECK_INT(series_set_next(set, &s), 1);
+    SampleIter *it = series_set_iter(set, &s, NULL);
+    CHECK_INT(sample_iter_next(it, &run), 1);
+    CHECK(run.n > 240 && run.n < 240 + 520);
+    CHECK(run.t[0] <= from && run.t[run.n - 1] == from + HOUR);
+    for (uint32_t i = 0; i < run.n; i++) {
+        CHECK_DOUBLE(run.f[i], shape_value(&shape, 0, 1, run.t[i]));
+    }
+    CHECK_INT(sample_iter_next(it, &run), 0);
+    sample_iter_free(it);
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&m);
+    block_unref(b);
+}
+
 static int count_one(Block *b, MatcherType type, const char *name, const char *value) {
     Matcher m = matcher(type, name, value);
     return count_series(b, &m, 1);

@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "support/block_build.h"
 #include "tsdb/block/block_format.h"
+#include "tsdb/block/block_seal.h"
+#include "tsdb/block/bundle_writer.h"
 
 static BlockShape tiny(void) {
     return (BlockShape){.dir = test_tmpdir(),
@@ -159,15 +161,17 @@ TEST (a_file_cut_off_anywhere_is_refused) {
 TEST (a_damaged_block_answers_empty_with_a_warning) {
     Damaged d;
     damaged_init(&d);
-    /* The first bundle's bytes: found by its first chunk. */
+    /* The first bundle's bytes: found by its checksum, kind and first chunk. */
     Block *b = shape_open(d.shape.dir, d.id);
     BlockCursor *c = block_cursor_new(b);
     BlockSeries s;
     Chunk chunk;
     CHECK_INT(block_cursor_next(c, &s), 1);
     CHECK_INT(block_cursor_chunk(c, 0, &chunk), 0);
-    size_t at = str_find_str(buf_str(&d.good), str_n((const char *)chunk.data, chunk.size));
+    Str bundle = str_n((const char *)chunk.data - BUNDLE_HEADER, BUNDLE_HEADER + chunk.size);
+    size_t at = str_find_str(buf_str(&d.good), bundle);
     CHECK(at < d.good.n);
+    at += BUNDLE_HEADER;
     block_cursor_free(c);
     block_unref(b);
     int fd;
@@ -192,6 +196,32 @@ TEST (a_damaged_block_answers_empty_with_a_warning) {
     arena_deinit(&a);
     block_unref(b);
     buf_deinit(&d.good);
+}
+
+/* A block that says it needs an encoding of a later version. */
+static void write_foreign_block(const char *file) {
+    BundleWriter w;
+    Buf value = BUF_INIT(0);
+    uint64_t tree_bytes;
+    CHECK_INT(bundle_writer_init(&w, file), 0);
+    value_begin(&value);
+    buf_add_char(&value, CHUNK_XOR);
+    buf_add_char(&value, 99);
+    CHECK_INT(bundle_writer_value(&w, TABLE_META, META_ENCODINGS, &value), 0);
+    CHECK_INT(bundle_writer_finish(&w, &tree_bytes), 0);
+    CHECK_INT(block_seal_write(file, tree_bytes), 0);
+    bundle_writer_deinit(&w);
+    buf_deinit(&value);
+}
+
+TEST (an_unknown_encoding_is_refused_by_its_number) {
+    Block *b;
+    Problem p = {0};
+    char *file = mem_printf("%s/%s", test_tmpdir(), BLOCK_FILE);
+    write_foreign_block(file);
+    CHECK_INT(block_open(test_tmpdir(), &b, &p), -EPROTONOSUPPORT);
+    CHECK_CSTR(p.text, "block has chunks of encoding 99, which this program does not know");
+    mem_free(file);
 }
 
 TEST (a_missing_block_is_told_by_its_name) {

@@ -135,7 +135,7 @@ TEST (neighbours_become_one_block_with_longer_chunks) {
     CHECK_INT(m->n_parents, 3);
     CHECK_CSTR(m->parents[1], block_meta(parts[1])->id);
     CHECK_INT(m->samples, 21 * 1440);
-    CHECK_INT(m->chunks, 21 * 2);
+    CHECK_INT(m->chunks, 21);
     check_all_samples(b, &whole);
     Problem p = {0};
     CHECK_INT(block_verify(b, NULL, &p), 0);
