@@ -30,27 +30,56 @@ static void fill_regular(const Chunk *c, uint64_t step, uint32_t from, uint32_t 
     }
 }
 
+/* The next block's times to t; they must rise from *before on. */
+static int next_times(const Chunk *c, IntsReader *r, int64_t *before, int64_t *t) {
+    int64_t y[INTS_BLOCK];
+    uint32_t at = r->at;
+    if (!ints_next(r, y)) {
+        return -EBADMSG;
+    }
+    for (uint32_t i = 0; i < r->at - at; i++) {
+        t[i] = (int64_t)((uint64_t)c->min_time + (uint64_t)y[i]);
+        if (t[i] <= *before && at + i > 0) {
+            return -EBADMSG;
+        }
+        *before = t[i];
+    }
+    return 0;
+}
+
 static int read_packed(const Chunk *c, Bytes b, int64_t *t) {
     IntsReader r;
-    int64_t y[INTS_BLOCK];
-    int64_t before = c->min_time;
+    int64_t before = INT64_MIN;
     if (!ints_open(&r, b.p, b.end, c->n)) {
         return -EBADMSG;
     }
     while (r.at < c->n) {
-        uint32_t at = r.at;
-        if (!ints_next(&r, y)) {
+        if (next_times(c, &r, &before, t + r.at) < 0) {
             return -EBADMSG;
-        }
-        for (uint32_t i = at; i < r.at; i++) {
-            t[i] = (int64_t)((uint64_t)c->min_time + (uint64_t)y[i - at]);
-            if (i > 0 && t[i] <= before) {
-                return -EBADMSG;
-            }
-            before = t[i];
         }
     }
     return ints_ended(&r) && t[0] == c->min_time && before == c->max_time ? 0 : -EBADMSG;
+}
+
+/* Leaves r where the segment begins that `from` lies in, the first one at the least. */
+static int find_segment(const Chunk *c, IntsReader *r, int64_t from) {
+    IntsReader at = *r;
+    int64_t t[INTS_BLOCK];
+    while (at.at < c->n) {
+        IntsReader segment = at;
+        int64_t before = INT64_MIN;
+        if (next_times(c, &at, &before, t) < 0) {
+            return -EBADMSG;
+        }
+        if (segment.at > 0 && t[0] > from) {
+            return 0;
+        }
+        *r = segment;
+        if (!ints_skip_to(&at, MIN(segment.at + INTS_SEGMENT, c->n))) {
+            return -EBADMSG;
+        }
+    }
+    return 0;
 }
 
 /* The chunk's parts. */
@@ -302,20 +331,9 @@ static Window window_of(uint32_t n, uint32_t first, uint32_t end) {
     return (Window){n, from, MAX(end, from + 1)};
 }
 
-static int range_times(const Chunk *c, const Parts *p, int64_t from, int64_t to, int64_t *t,
-                       Window *ret) {
+static int range_regular(const Chunk *c, int64_t from, int64_t to, int64_t *t, Window *ret) {
     uint64_t step;
-    int r;
-    if (p->times_kind == TIMES_PACKED) {
-        r = read_packed(c, p->times, t);
-        if (r == 0) {
-            uint32_t end = to == INT64_MAX ? c->n : count_before(t, c->n, to + 1);
-            *ret = window_of(c->n, count_before(t, c->n, from), end);
-            memmove(t, t + ret->from, (ret->to - ret->from) * sizeof(*t));
-        }
-        return r;
-    }
-    r = regular_times(c, &step);
+    int r = regular_times(c, &step);
     if (r == 0) {
         uint32_t end = to == INT64_MAX ? c->n : regular_before(c, step, to + 1);
         *ret = window_of(c->n, regular_before(c, step, from), end);
@@ -324,13 +342,32 @@ static int range_times(const Chunk *c, const Parts *p, int64_t from, int64_t to,
     return r;
 }
 
+static int range_packed(const Chunk *c, Bytes b, int64_t from, int64_t to, int64_t *t,
+                        Window *ret) {
+    IntsReader r;
+    int64_t last = INT64_MIN;
+    if (!ints_open(&r, b.p, b.end, c->n) || find_segment(c, &r, from) < 0) {
+        return -EBADMSG;
+    }
+    uint32_t first = r.at;
+    while (r.at < c->n && (r.at == first || last <= to)) {
+        if (next_times(c, &r, &last, t + (r.at - first)) < 0) {
+            return -EBADMSG;
+        }
+    }
+    uint32_t n = to == INT64_MAX ? r.at - first : count_before(t, r.at - first, to + 1);
+    *ret = (Window){c->n, first, first + MAX(n, 1u)};
+    return 0;
+}
+
 int columns_decode_range(const Chunk *c, int64_t from, int64_t to, int64_t *t, double *v,
                          uint32_t *ret_n) {
     Parts p;
     Window w;
     int r = find_parts(c, &p);
     if (r == 0) {
-        r = range_times(c, &p, from, to, t, &w);
+        r = p.times_kind == TIMES_PACKED ? range_packed(c, p.times, from, to, t, &w)
+                                         : range_regular(c, from, to, t, &w);
     }
     if (r < 0) {
         return r;
