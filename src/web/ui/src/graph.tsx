@@ -108,7 +108,8 @@ function pointerPlugin(names: string[], raw: Column[], onNearest: (k: number) =>
 function optionsOf(p: GraphProps, names: string[], raw: Column[], width: number, onNearest: (k: number) => void): uPlot.Options {
   const axis = (over: uPlot.Axis): uPlot.Axis => ({ stroke: () => css('--dim'), font: `11px ${css('--sans')}`,
     grid: { stroke: () => css('--grid'), width: 1 }, ticks: { stroke: () => css('--grid'), width: 1, size: 4 }, ...over });
-  const one = p.series.length === 1;
+  const one = p.series.length === 1, few = raw.map((y) => y.reduce<number>((n, v) => (v === null ? n : n + 1), 0) < 3);
+  const ink = Array.from({ length: colours }, (_, k) => () => css(`--s${k}`));
   return {
     width, height: Math.max(240, Math.min(420, Math.round(width * 0.38))), legend: { show: false },
     cursor: { points: { show: false }, drag: { x: true, y: false, setScale: false } },
@@ -120,9 +121,9 @@ function optionsOf(p: GraphProps, names: string[], raw: Column[], width: number,
     } } },
     axes: [axis({ values: timeTicks, space: 70, size: 34 }), axis({ values: valueTicks, size: 56, gap: 4 })],
     series: [{}, ...names.map((_, k): uPlot.Series => ({
-      stroke: () => css(`--s${k % colours}`), width: 1.5, dash: dashes[Math.floor(k / colours) % dashes.length],
+      stroke: ink[k % colours], width: 1.5, dash: dashes[Math.floor(k / colours) % dashes.length],
       fill: p.stacked || one ? () => `color-mix(in srgb, ${css(`--s${k % colours}`)} ${p.stacked ? 45 : 12}%, transparent)` : undefined,
-      points: { show: (_u, _k, from, to) => to - from < 3 || raw[k].filter((v) => v !== null).length < 3, size: 5 }, spanGaps: false }))],
+      points: { show: (_u, _k, from, to) => to - from < 3 || few[k], size: 5 }, spanGaps: false }))],
     bands: p.stacked ? names.slice(1).map((_, k) => ({ series: [k + 2, k + 1] as [number, number] })) : undefined,
     hooks: { setSelect: [(u) => {
       if (u.select.width > 4) p.onZoom(u.posToVal(u.select.left, 'x'), u.posToVal(u.select.left + u.select.width, 'x'));
@@ -180,7 +181,7 @@ export function Graph(p: GraphProps) {
     {Object.keys(common).length > 0 && <p class="common"><span class="dim">All have </span>
       <span class="series">{seriesText(common)}</span></p>}
     <div class="legend" ref={legend} role="group" aria-label="Series">
-      <Many items={names} step={100} row={(n, k) => {
+      <Many items={names} rowHeight={26} row={(n, k) => {
         const v = last(k);
         return <button type="button" key={k} data-k={k} aria-pressed={shown[k]} title="Click: this alone. Ctrl click: hide or show"
           onClick={(e) => pick(n, e.ctrlKey || e.metaKey)}><span class={`swatch s${k % colours}`} />

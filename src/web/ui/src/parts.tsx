@@ -42,22 +42,33 @@ export function Choices<T extends string>({ label, value, all, onValue }:
       {c.label}{c.n !== undefined && <span class="n">{count(c.n)}</span>}</button>)}</div>;
 }
 
-// Rows beyond the first hundreds are made when the end of the list comes near, so that thousands stay smooth.
-export function Many<T>({ items, row, step = 150 }: { items: T[]; row: (item: T, i: number) => ComponentChildren; step?: number }) {
-  const [shown, setShown] = useState(step);
-  const end = useRef<HTMLDivElement>(null);
-  const more = items.length > shown;
+// A part of a long list: its rows are there while it is near what is seen, else only its height.
+function Chunk({ count: n, children, rowHeight }: { count: number; children: () => ComponentChildren; rowHeight: number }) {
+  const box = useRef<HTMLDivElement>(null);
+  const height = useRef(0);
+  const [near, setNear] = useState(false);
   useEffect(() => {
-    if (!more || !end.current) return;
-    const o = new IntersectionObserver((e) => {
-      if (e.some((x) => x.isIntersecting)) setShown((n) => n + step);
-    }, { rootMargin: '600px' });
-    o.observe(end.current);
+    const o = new IntersectionObserver((all) => {
+      const e = all[all.length - 1];
+      if (!e.isIntersecting && box.current!.childElementCount) height.current = e.boundingClientRect.height;
+      setNear(e.isIntersecting);
+    }, { rootMargin: '1000px' });
+    o.observe(box.current!);
     return () => o.disconnect();
-  }, [more, shown]);
-  return <>{items.slice(0, shown).map(row)}
-    {more && <div class="more" ref={end}>
-      <button type="button" onClick={() => setShown((n) => n + step)}>{count(items.length - shown)} more</button></div>}</>;
+  }, []);
+  return <div class="chunk" ref={box} style={{ minHeight: near ? undefined : `${height.current || n * rowHeight}px` }}>
+    {near && children()}</div>;
+}
+
+// Thousands of rows stay smooth: long lists are made of parts.
+export function Many<T>({ items, row, rowHeight = 36, part = 40 }:
+  { items: T[]; row: (item: T, i: number) => ComponentChildren; rowHeight?: number; part?: number }) {
+  if (items.length <= part * 2) return <>{items.map(row)}</>;
+  const starts = Array.from({ length: Math.ceil(items.length / part) }, (_, i) => i * part);
+  return <>{starts.map((at) => {
+    const some = items.slice(at, at + part);
+    return <Chunk key={`chunk${at}`} count={some.length} rowHeight={rowHeight}>{() => some.map((x, i) => row(x, at + i))}</Chunk>;
+  })}</>;
 }
 
 export function copyText(text: string): boolean {

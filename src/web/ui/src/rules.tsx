@@ -48,7 +48,7 @@ export function RulesPage() {
         { value: 'ok', label: 'Ok', n: all.filter((r) => r.health === 'ok').length },
         { value: 'err', label: 'Failing', n: all.filter((r) => r.health === 'err').length }]} />
       <span class="dim">{plural(data.groups.length, 'group')}</span></div>
-    {groups.length ? <Many items={groups} step={20} row={(g) => <GroupBox key={`${g.file};${g.name}`} group={g} />} />
+    {groups.length ? <Many items={groups} part={8} rowHeight={260} row={(g) => <GroupBox key={`${g.file};${g.name}`} group={g} />} />
       : <Empty title={all.length ? 'No rule matches.' : 'No rules are loaded.'}>
         {!all.length && <p>Rules come from the files under <code>rule_files</code> of the configuration.</p>}</Empty>}
   </>;

@@ -104,7 +104,7 @@ function Flags() {
   if (!data) return error ? <Problem error={error} /> : <Loading />;
   const rows = Object.entries(data).filter(([k, v]) => matchesText(text, k, v)).sort();
   return <><div class="bar"><Search value={text} onValue={setText} label="Filter flags" /></div>
-    {rows.length ? <section class="card"><dl class="pairs wide mono"><Many items={rows} row={([k, v]) =>
+    {rows.length ? <section class="card"><dl class="pairs wide mono"><Many items={rows} part={500} row={([k, v]) =>
       <div key={k}><dt>--{k}</dt><dd>{v || <span class="dim">empty</span>}</dd></div>} /></dl></section> : <Empty title="No flag matches." />}</>;
 }
 
