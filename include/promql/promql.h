@@ -108,5 +108,7 @@ void promql_problem_print(const Problem *problem, Buf *out);
 /* A metric selector such as match[] takes: name{a="b"}. Matchers in the arena; the caller calls
  * matcher_deinit() on each. */
 int promql_parse_selector(Str text, Arena *a, Matcher **ret, size_t *ret_n, Problem *problem);
+/* The upper end of the bucket with this index on the positive side; of index - 1: the lower end. */
+double promql_histogram_bound(const FloatHistogram *h, int64_t at);
 /* The query pretty-printed as Prometheus' format_query does. */
 int promql_format(const PromqlEngine *e, Str query, Buf *out, Problem *problem);
