@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "loop/loop.h"
 #include "net/http_client.h" /* HttpHeader */
+#include "net/http_tls.h"
 
 typedef struct HttpServer HttpServer;
 
@@ -48,6 +49,9 @@ typedef struct HttpExchange {
     size_t n_params;
     Str wildcard; /* what :name or *rest of the route matched, decoded once */
     const struct HttpRoute *route;
+    const HttpHeader
+        *extra; /* on the answer too, unless it has a header of that name (admit sets it) */
+    size_t n_extra;
     Arena arena;      /* for the handler; one thread at a time */
     atomic_bool gone; /* the client has closed the connection: stop working on it */
     int64_t start_ns;
@@ -76,7 +80,14 @@ typedef struct HttpServerOptions {
     uint64_t header_bytes_max; /* 0 = 64 KiB for the request line and headers together (431, 414) */
     Str cors_origin;           /* --web.cors.origin, anchored regex; applies to paths under /api/v1
                                   (reference 3.012, 3.013) */
-    /* May be NULL: sees every request first; false = it has answered (not ready, ...). */
+    /* TLS for what is accepted from now on; NULL = plain (http_server_set_tls() renews it). */
+    HttpTls *tls;
+    int64_t handshake_timeout_ms; /* 0 = 10 s, and never more than read_timeout_ms */
+    /* May be NULL: sees every request before anything of it is looked at. false = it has answered,
+     * or will, or will call http_admitted(). */
+    bool (*admit)(HttpExchange *x, void *arg);
+    void *admit_arg;
+    /* May be NULL: sees every admitted request first; false = it has answered (not ready, ...). */
     bool (*before)(HttpExchange *x, void *arg);
 } HttpServerOptions;
 
@@ -87,6 +98,9 @@ int http_server_listen(HttpServer *s, const char *address, int *ret_port, Proble
 /* No new connections or requests; done(arg) when those under way have ended or after timeout_ms. */
 void http_server_stop(HttpServer *s, int64_t timeout_ms, void (*done)(void *arg), void *arg);
 void http_server_free(HttpServer *s);
+/* For new connections; those that are open keep theirs. The server listens with TLS from its
+ * beginning or not at all. Loop thread. */
+void http_server_set_tls(HttpServer *s, HttpTls *t);
 uint64_t http_server_connections(const HttpServer *s);
 
 /* ---- the request */
@@ -94,6 +108,9 @@ Str http_header(const HttpExchange *x, const char *name); /* case-insensitive; S
 Str http_param(const HttpExchange *x, const char *name);  /* first value; STR_NULL if absent */
 /* for (size_t i = 0; http_param_next(x, "match[]", &i, &v);) */
 bool http_param_next(const HttpExchange *x, const char *name, size_t *at, Str *ret);
+
+/* Goes on with a request that `admit` has kept: loop thread, once. */
+void http_admitted(HttpExchange *x);
 
 /* ---- the answer; any thread, once. `headers` may be NULL. */
 typedef struct HttpAnswer {

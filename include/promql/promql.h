@@ -36,6 +36,7 @@ typedef struct PromqlRequest {
     int64_t lookback_ms;       /* 0 = engine's */
     int64_t timeout_ms;        /* 0 = engine's; can only lower it */
     const atomic_bool *cancel; /* may be NULL */
+    int64_t queued_ns;         /* clock_mono_ns() when it was asked; 0 = just now */
     bool per_step_stats;
 } PromqlRequest;
 
@@ -107,5 +108,7 @@ void promql_problem_print(const Problem *problem, Buf *out);
 /* A metric selector such as match[] takes: name{a="b"}. Matchers in the arena; the caller calls
  * matcher_deinit() on each. */
 int promql_parse_selector(Str text, Arena *a, Matcher **ret, size_t *ret_n, Problem *problem);
+/* The upper end of the bucket with this index on the positive side; of index - 1: the lower end. */
+double promql_histogram_bound(const FloatHistogram *h, int64_t at);
 /* The query pretty-printed as Prometheus' format_query does. */
 int promql_format(const PromqlEngine *e, Str query, Buf *out, Problem *problem);

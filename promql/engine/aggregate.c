@@ -4,6 +4,8 @@
  */
 #include "promql/engine/aggregate.h"
 
+#include "promql/engine/binary.h"
+
 #include "promql/engine/fn_native.h"
 
 void grouping_init(Grouping *g, Eval *ev, const Node *node, Scope *scope) {
@@ -49,6 +51,7 @@ void annotate_ignored_in(Eval *ev, const Node *at, AggregateOp op) {
 /* Running values of one group, an array over steps each; which are used depends on the operator. */
 typedef struct Group {
     Labels labels;
+    Labels first; /* of its series the first by labels, when they come in any order */
     bool drop_name;
     uint8_t *kind;    /* kinds met, or'ed */
     uint8_t *running; /* avg: the sum would have overflown, mean is running */
@@ -62,6 +65,7 @@ typedef struct Fold {
     Eval *ev;
     const Node *node;
     AggregateOp op;
+    bool any_order;
     size_t n;
     Scope scope;
     Grouping grouping;
@@ -250,6 +254,8 @@ static int fold_push(Sink *s, Column *c) {
     if (!g)
         return -EINVAL;
     g->drop_name |= c->drop_name;
+    if (f->any_order && (is_new || labels_cmp(c->labels, g->first) < 0))
+        g->first = c->labels;
     for (size_t i = 0; i < c->n; i++)
         g->kind[i] |= c->kind[i];
     return fold_column(f, g, c);
@@ -340,6 +346,23 @@ static void annotate_phi(Eval *ev, const Node *n, const double *phi, size_t step
         annotate_quantile(ev, at, min);
 }
 
+bool aggregate_takes_any_order(const Node *n) {
+    if (n->aggregate.op != AGG_COUNT && n->aggregate.op != AGG_GROUP)
+        return false;
+    const Node *x = node_unwrap(n->aggregate.expr);
+    while (x->kind == NODE_BINARY && op_is_comparison(x->binary.op)) {
+        bool scalar_left = x->binary.lhs->type == PROMQL_SCALAR;
+        if (!scalar_left && x->binary.rhs->type != PROMQL_SCALAR)
+            return false;
+        x = node_unwrap(scalar_left ? x->binary.rhs : x->binary.lhs);
+    }
+    return x->kind == NODE_VECTOR_SELECTOR && !x->vector.smoothed;
+}
+
+static int cmp_groups(const void *a, const void *b) {
+    return labels_cmp((*(Group *const *)a)->first, (*(Group *const *)b)->first);
+}
+
 static int push_groups(Fold *f, const Grid *g, const double *param, Sink *out) {
     Column *c = column_new(&f->scope, g->n);
     size_t most = 0;
@@ -347,6 +370,8 @@ static int push_groups(Fold *f, const Grid *g, const double *param, Sink *out) {
         most = MAX(most, f->groups.v[i]->columns.n);
     f->scratch = SCOPE_ARRAY(&f->scope, double, most + 1);
     int r = c && f->scratch ? 0 : -EINVAL;
+    if (f->any_order && f->groups.n > 1) /* as if series had come sorted */
+        qsort(f->groups.v, f->groups.n, sizeof(*f->groups.v), cmp_groups);
     for (size_t i = 0; i < f->groups.n && r == 0; i++)
         r = push_group(f, f->groups.v[i], c, param, out);
     return r;
@@ -354,6 +379,7 @@ static int push_groups(Fold *f, const Grid *g, const double *param, Sink *out) {
 
 static int eval_fold(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     Fold f = {.sink = {fold_push}, .ev = ev, .node = n, .op = n->aggregate.op, .n = g->n};
+    f.any_order = aggregate_takes_any_order(n);
     scope_init(&f.scope, ev);
     grouping_init(&f.grouping, ev, n, &f.scope);
     const double *param = NULL;

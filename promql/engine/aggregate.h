@@ -23,6 +23,9 @@ int grouping_index(Grouping *g, Labels l, size_t *ret, bool *ret_new);
 /* Labels of the group. */
 int grouping_labels(Grouping *g, Labels l, Labels *ret);
 
+/* The same result in whatever order the series of the storage come: they need not be sorted for it.
+ * So it is for counts of a selector's series, filtered by a scalar or not. */
+bool aggregate_takes_any_order(const Node *aggregate);
 int eval_aggregate_select(Eval *ev, const Node *n, const Grid *g, Sink *out);
 int eval_limit(Eval *ev, const Node *n, const Grid *g, Sink *out);
 int eval_count_values(Eval *ev, const Node *n, const Grid *g, Sink *out);

@@ -2,6 +2,7 @@
  * A query from text to answer: parse, plan, open what it reads, evaluate, copy the answer into
  * memory of its own.
  */
+#include "promql/engine/engine_metrics.h"
 #include "promql/engine/eval.h"
 
 #include "base/clock.h"
@@ -359,10 +360,12 @@ static void finish(Run *q, int r, int64_t started) {
 
 PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
     int64_t started = clock_mono_ns();
+    engine_metrics_begin();
     Run q = {.request = r};
     Eval *ev = &q.ev;
     q.result = NEW(PromqlResult);
     q.result->time_ms = r->start_ms;
+    q.result->stats.queue_s = r->queued_ns ? (double)(started - r->queued_ns) / 1e9 : 0;
     q.result->arena = ARENA_INIT(e->o.query_bytes_max);
     ev->o = &e->o;
     ev->query = r->query;
@@ -378,6 +381,7 @@ PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
     if (res == 0)
         res = evaluate(&q);
     finish(&q, res, started);
+    engine_metrics_end(&q.result->stats);
     selections_close(ev);
     scope_deinit(&ev->scope);
     if (q.root)

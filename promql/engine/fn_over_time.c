@@ -93,6 +93,46 @@ int kernel_ts_of_first_last(Eval *ev, const RangeInput *in, Column *out) {
     return 0;
 }
 
+/*
+ * A compensated sum waits for each addition before it begins the next. Windows of the same length
+ * are therefore walked four at a time, each with the very operations it has alone.
+ */
+#define LANES 4
+typedef struct Lanes {
+    const double *v[LANES];
+    uint32_t n;
+} Lanes;
+
+static bool take_lanes(const RangeInput *in, size_t i, Lanes *l) {
+    if (in->hlo || i + LANES > in->grid.n)
+        return false;
+    l->n = in->hi[i] - in->lo[i];
+    for (size_t k = 0; k < LANES; k++) {
+        if (in->hi[i + k] - in->lo[i + k] != l->n)
+            return false;
+        l->v[k] = in->float_v + in->lo[i + k];
+    }
+    return l->n > 1;
+}
+
+static void set_lanes(Column *out, size_t i, const double *v) {
+    for (size_t k = 0; k < LANES; k++)
+        range_set(out, i + k, v[k]);
+}
+
+static void lanes_add(const Lanes *l, uint32_t from, double *sum, double *c) {
+    for (uint32_t i = from; i < l->n; i++)
+        for (size_t k = 0; k < LANES; k++)
+            kahan_add(l->v[k][i], &sum[k], &c[k]);
+}
+
+static void lanes_sum(const Lanes *l, double *ret) {
+    double sum[LANES] = {0}, c[LANES] = {0};
+    lanes_add(l, 0, sum, c);
+    for (size_t k = 0; k < LANES; k++)
+        ret[k] = isinf(sum[k]) ? sum[k] : sum[k] + c[k];
+}
+
 static double kahan_sum(const double *v, uint32_t n) {
     double sum = 0, c = 0;
     for (uint32_t k = 0; k < n; k++)
@@ -104,6 +144,16 @@ int kernel_sum(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
+        Lanes l;
+        if (take_lanes(in, i, &l)) {
+            double values[LANES];
+            if (eval_tick(ev, LANES * (uint64_t)n) < 0)
+                return -EINVAL;
+            lanes_sum(&l, values);
+            set_lanes(out, i, values);
+            i += LANES - 1;
+            continue;
+        }
         int r = one_kind(ev, in, i, out);
         if (r < 0 || eval_tick(ev, n) < 0)
             return -EINVAL;
@@ -139,10 +189,30 @@ static double mean_of(const double *v, uint32_t n) {
     return running ? mean + c : sum / count + c / count;
 }
 
+/* One that overflows or has no number is looked at alone. */
+static void lanes_mean(const Lanes *l, double *ret) {
+    double sum[LANES], c[LANES] = {0}, count = l->n;
+    for (size_t k = 0; k < LANES; k++)
+        sum[k] = l->v[k][0];
+    lanes_add(l, 1, sum, c);
+    for (size_t k = 0; k < LANES; k++)
+        ret[k] = isfinite(sum[k]) ? sum[k] / count + c[k] / count : mean_of(l->v[k], l->n);
+}
+
 int kernel_avg(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
+        Lanes l;
+        if (take_lanes(in, i, &l)) {
+            double values[LANES];
+            if (eval_tick(ev, LANES * (uint64_t)n) < 0)
+                return -EINVAL;
+            lanes_mean(&l, values);
+            set_lanes(out, i, values);
+            i += LANES - 1;
+            continue;
+        }
         int r = one_kind(ev, in, i, out);
         if (r < 0 || eval_tick(ev, n) < 0)
             return -EINVAL;
@@ -219,10 +289,36 @@ static double variance_of(const double *v, uint32_t n) {
     return (aux + aux_c) / count;
 }
 
+static void lanes_variance(const Lanes *l, double *ret) {
+    double count = 0, mean[LANES] = {0}, mean_c[LANES] = {0}, aux[LANES] = {0}, aux_c[LANES] = {0};
+    for (uint32_t i = 0; i < l->n; i++) {
+        count++;
+        for (size_t k = 0; k < LANES; k++) {
+            double v = l->v[k][i], delta = v - (mean[k] + mean_c[k]);
+            kahan_add(delta / count, &mean[k], &mean_c[k]);
+            kahan_add(delta * (v - (mean[k] + mean_c[k])), &aux[k], &aux_c[k]);
+        }
+    }
+    for (size_t k = 0; k < LANES; k++)
+        ret[k] = (aux[k] + aux_c[k]) / count;
+}
+
 int kernel_variance(Eval *ev, const RangeInput *in, Column *out) {
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t n;
         const double *v = window_values(in, i, &n);
+        Lanes l;
+        if (take_lanes(in, i, &l)) {
+            double values[LANES];
+            if (eval_tick(ev, LANES * (uint64_t)n) < 0)
+                return -EINVAL;
+            lanes_variance(&l, values);
+            for (size_t k = 0; k < LANES && in->id == FN_STDDEV_OVER_TIME; k++)
+                values[k] = sqrt(values[k]);
+            set_lanes(out, i, values);
+            i += LANES - 1;
+            continue;
+        }
         if (eval_tick(ev, n) < 0)
             return -EINVAL;
         if (!floats_only(ev, in, i, 1))

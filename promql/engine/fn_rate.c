@@ -36,7 +36,7 @@ static int find_resets(const RangeInput *in, Resets *ret) {
         return -EINVAL;
     size_t k = 0;
     for (size_t i = 1; i < in->n_floats; i++)
-        if (float_reset(in, i))
+        if (in->float_st ? float_reset(in, i) : in->float_v[i] < in->float_v[i - 1])
             at[k++] = (uint32_t)i;
     ret->at = at;
     return 0;
@@ -336,7 +336,7 @@ static bool anchored_start(const RangeInput *in, size_t step, uint32_t *f, uint3
 static bool differs(const RangeInput *in, size_t k) {
     double prev = in->float_v[k - 1], now = in->float_v[k];
     if (in->id == FN_RESETS)
-        return float_reset(in, k);
+        return in->float_st ? float_reset(in, k) : now < prev;
     return now != prev && !(isnan(now) && isnan(prev));
 }
 

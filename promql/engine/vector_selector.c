@@ -5,6 +5,7 @@
  */
 #include "promql/engine/eval.h"
 
+#include "promql/engine/aggregate.h"
 #include "promql/engine/native.h"
 #include "promql/engine/range_window.h"
 
@@ -13,6 +14,7 @@ typedef struct Around {
     int64_t first, last, step_ms;
     Str func;
     const Node *aggregate;
+    bool any_order; /* of series gives the same answer */
 } Around;
 
 static void shift_times(const TimeShift *s, Around *a) {
@@ -37,8 +39,10 @@ static int add_use(Eval *ev, const Node *n, const SelectHints *h) {
     for (size_t i = 0; i < ev->selections.n && !s; i++) {
         Selection *x = ev->selections.v[i];
         if (x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
-            same_matchers(x->matchers, x->n_matchers, n->vector.matchers, n->vector.n_matchers))
+            same_matchers(x->matchers, x->n_matchers, n->vector.matchers, n->vector.n_matchers)) {
             s = x;
+            s->hints.sorted |= h->sorted;
+        }
     }
     if (!s) {
         s = SCOPE_NEW(&ev->scope, Selection);
@@ -64,7 +68,7 @@ static int add_selector(Eval *ev, const Node *n, const Around *around, int64_t r
                      .step_ms = a.step_ms,
                      .range_ms = range_ms,
                      .func = a.func,
-                     .sorted = true,
+                     .sorted = !around->any_order,
                      .cancel = ev->cancel};
     if (a.aggregate) {
         h.grouping = a.aggregate->aggregate.grouping;
@@ -89,6 +93,7 @@ static int add_info(Eval *ev, const Node *n, const Around *a) {
 static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t range_ms) {
     Around a = *around;
     a.aggregate = NULL;
+    a.any_order = false;
     int r = 0;
     switch (n->kind) {
     case NODE_NUMBER:
@@ -105,11 +110,13 @@ static int add_selectors(Eval *ev, const Node *n, const Around *around, int64_t 
     case NODE_UNARY: return add_selectors(ev, n->unary.expr, &a, 0);
     case NODE_BINARY:
         a.func = STR_NULL;
+        a.any_order = around->any_order;
         r = add_selectors(ev, n->binary.lhs, &a, 0);
         return r < 0 ? r : add_selectors(ev, n->binary.rhs, &a, 0);
     case NODE_AGGREGATE:
         a.func = str_of(aggregate_op_text(n->aggregate.op));
         a.aggregate = n;
+        a.any_order = aggregate_takes_any_order(n);
         if (n->aggregate.param && (r = add_selectors(ev, n->aggregate.param, &a, 0)) < 0)
             return r;
         return add_selectors(ev, n->aggregate.expr, &a, 0);

@@ -225,6 +225,8 @@ static void maintain(void *arg) {
     metric_set(metric_gauge("alertmanager_dispatcher_aggregation_groups",
                             "Number of active aggregation groups", NULL),
                (double)d->groups.n);
+    metric_set(metric_gauge("alertmanager_alerts", "How many alerts by state.", "state=\"active\""),
+               (double)d->alerts.n);
     loop_timer_after(&d->maintenance, MAINTENANCE_MS);
 }
 

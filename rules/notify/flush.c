@@ -38,6 +38,7 @@ typedef struct Delivery {
     Buf body;
     double backoff_ms;
     unsigned attempts;
+    const char *failure; /* the label `reason` of a failure */
     bool through;
 } Delivery;
 
@@ -118,8 +119,11 @@ static void delivery_log(Delivery *d) {
 }
 
 static void delivery_failed(Delivery *d, const char *why) {
-    metric_inc(counter("alertmanager_notifications_failed_total",
-                       "The total number of failed notifications."));
+    CLEANUP(mem_freep)
+    char *labels =
+        mem_printf("integration=\"webhook\",reason=\"%s\"", d->failure ? d->failure : "other");
+    metric_inc(metric_counter("alertmanager_notifications_failed_total",
+                              "The total number of failed notifications.", labels));
     log_error(COMPONENT, "Notify for alerts failed",
               L_STR("receiver", d->flush->group->receiver->name), L_CSTR("integration", "webhook"),
               L_INT("num_alerts", d->flush->alerts.n), L_INT("attempts", d->attempts),
@@ -139,6 +143,7 @@ static void delivery_timeout(void *arg) {
         d->call = NULL;
     }
     reading_cancel(d);
+    d->failure = "contextDeadlineExceeded";
     delivery_failed(d, "context deadline exceeded");
 }
 
@@ -157,10 +162,25 @@ static void delivery_again(Delivery *d, const char *why) {
     loop_timer_after(&d->timer, wait);
 }
 
+static void note_answer(Delivery *d, const HttpCallResult *r) {
+    static const double bounds[] = {1, 5, 10, 15, 20};
+    int kind = r->outcome == HTTP_CALL_OK ? r->status / 100 : 0;
+    metric_observe(metric_histogram("alertmanager_notification_latency_seconds",
+                                    "The latency of notifications in seconds.",
+                                    "integration=\"webhook\"", bounds, ARRAY_LEN(bounds)),
+                   (double)r->duration_ns / 1e9);
+    d->failure = kind == 4 ? "clientError" : kind == 5 ? "serverError" : "other";
+    if (kind != 2) {
+        metric_inc(counter("alertmanager_notification_requests_failed_total",
+                           "The total number of failed notification requests."));
+    }
+}
+
 static void delivery_answer(void *arg, HttpCallResult *r) {
     Delivery *d = arg;
     d->call = NULL;
     loop_timer_stop(&d->timer);
+    note_answer(d, r);
     if (r->outcome != HTTP_CALL_OK) {
         delivery_again(d, r->error ? r->error : "no answer");
         return;

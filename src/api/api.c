@@ -25,7 +25,8 @@ static bool answers_always(Str path) {
                                         "/api/v1/status/buildinfo",
                                         "/api/v1/status/flags",
                                         "/api/v1/status/config",
-                                        "/api/v1/status/runtimeinfo"};
+                                        "/api/v1/status/runtimeinfo",
+                                        "/api/v1/status/summary"};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         if (str_eqc(path, paths[i])) {
             return true;
@@ -34,9 +35,15 @@ static bool answers_always(Str path) {
     return false;
 }
 
+/* The pages are: what the server waits for is shown by them. */
+static bool is_page(const HttpExchange *x) {
+    return x->route && (x->route->handler == api_page || x->route->handler == api_page_graph ||
+                        x->route->handler == api_page_asset);
+}
+
 bool api_before(HttpExchange *x, void *arg) {
     const Api *api = arg;
-    if ((api->ready && !api->stopping) || answers_always(x->path)) {
+    if ((api->ready && !api->stopping) || answers_always(x->path) || is_page(x)) {
         return true;
     }
     HttpHeader stopping = {STR("X-Prometheus-Stopping"),

@@ -68,6 +68,8 @@ void api_metrics(HttpExchange *x, void *arg) {
         names[n++] = name;
     }
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
+    metric_inc(metric_counter("promhttp_metric_handler_requests_total",
+                              "Total number of scrapes by HTTP status code.", "code=\"200\""));
     metrics_write(&b, n ? names : NULL, n);
     http_respond(x,
                  &(HttpAnswer){.status = 200,

@@ -15,7 +15,6 @@ typedef struct QueryJob {
     PromqlRequest request;
     uint64_t limit;
     bool stats, per_step, odd_stats;
-    int64_t queued_ns;
 } QueryJob;
 
 static void add_point(Buf *b, int64_t t, double v) {
@@ -41,33 +40,68 @@ static void add_scalar(Buf *b, const PromqlSeries *s) {
     buf_add_cstr(b, "\"]");
 }
 
+static void add_histogram_point(Buf *b, int64_t t, const FloatHistogram *h) {
+    buf_add_char(b, '[');
+    time_format_seconds(b, t);
+    buf_add_char(b, ',');
+    reply_histogram(b, h);
+    buf_add_char(b, ']');
+}
+
 static void add_vector(Reply *r, const PromqlResult *q, size_t n) {
     buf_add_char(&r->b, '[');
     for (size_t i = 0; i < n && reply_room(r); i++) {
         const PromqlSeries *s = &q->series[i];
         buf_add_cstr(&r->b, i ? ",{\"metric\":" : "{\"metric\":");
         reply_labels(&r->b, s->labels);
-        buf_add_cstr(&r->b, ",\"value\":");
-        add_point(&r->b, s->float_t[0], s->floats[0]);
+        if (s->n_histograms) {
+            buf_add_cstr(&r->b, ",\"histogram\":");
+            add_histogram_point(&r->b, s->histogram_t[0], s->histograms[0]);
+        } else {
+            buf_add_cstr(&r->b, ",\"value\":");
+            add_point(&r->b, s->float_t[0], s->floats[0]);
+        }
         buf_add_char(&r->b, '}');
     }
     buf_add_char(&r->b, ']');
 }
 
+static void add_floats(Reply *r, const PromqlSeries *s) {
+    buf_add_cstr(&r->b, ",\"values\":[");
+    for (size_t k = 0; k < s->n_floats && reply_room(r); k++) {
+        if (k) {
+            buf_add_char(&r->b, ',');
+        }
+        add_point(&r->b, s->float_t[k], s->floats[k]);
+    }
+    buf_add_char(&r->b, ']');
+}
+
+static void add_histograms(Reply *r, const PromqlSeries *s) {
+    buf_add_cstr(&r->b, ",\"histograms\":[");
+    for (size_t k = 0; k < s->n_histograms && reply_room(r); k++) {
+        if (k) {
+            buf_add_char(&r->b, ',');
+        }
+        add_histogram_point(&r->b, s->histogram_t[k], s->histograms[k]);
+    }
+    buf_add_char(&r->b, ']');
+}
+
+/* A series that changed its kind has both lists. */
 static void add_matrix(Reply *r, const PromqlResult *q, size_t n) {
     buf_add_char(&r->b, '[');
     for (size_t i = 0; i < n && reply_room(r); i++) {
         const PromqlSeries *s = &q->series[i];
         buf_add_cstr(&r->b, i ? ",{\"metric\":" : "{\"metric\":");
         reply_labels(&r->b, s->labels);
-        buf_add_cstr(&r->b, ",\"values\":[");
-        for (size_t k = 0; k < s->n_floats && reply_room(r); k++) {
-            if (k) {
-                buf_add_char(&r->b, ',');
-            }
-            add_point(&r->b, s->float_t[k], s->floats[k]);
+        if (s->n_floats) {
+            add_floats(r, s);
         }
-        buf_add_cstr(&r->b, "]}");
+        if (s->n_histograms) {
+            add_histograms(r, s);
+        }
+        buf_add_char(&r->b, '}');
     }
     buf_add_char(&r->b, ']');
 }
@@ -156,9 +190,7 @@ static StrVec all_warnings(HttpExchange *x, const QueryJob *job, const PromqlRes
 static void run_query(void *arg) {
     QueryJob *job = arg;
     HttpExchange *x = job->x;
-    double queued_s = (double)(clock_mono_ns() - job->queued_ns) / 1e9;
     PromqlResult *q = promql_exec(job->api->engine, job->api->storage, &job->request);
-    q->stats.queue_s = queued_s;
     if (q->outcome != PROMQL_OK) {
         reply_query_error(x, q);
         promql_result_free(q);
@@ -203,7 +235,8 @@ static void submit(QueryJob *job) {
         reply_error(job->x, API_TIMEOUT, "query timed out in query execution");
         return;
     }
-    job->queued_ns = clock_mono_ns();
+    q->lookback_ms = MAX(q->lookback_ms, 0); /* the engine's */
+    q->queued_ns = clock_mono_ns();
     work_submit(job->api->queries, run_query, NULL, job);
 }
 

@@ -154,6 +154,13 @@ static void add_metadata(JsonWriter *w, const Metadata *m) {
     add_text(w, "unit", m->unit);
 }
 
+/* The same keys in the order of /metadata. */
+static void add_metric_metadata(JsonWriter *w, const Metadata *m) {
+    add_text(w, "type", str_of(metric_type_text(m->type)));
+    add_text(w, "unit", m->unit);
+    add_text(w, "help", m->help);
+}
+
 /* /targets/metadata: every metric of every target that fits. */
 typedef struct MetadataWalk {
     Walk walk;
@@ -302,7 +309,7 @@ void api_metadata(HttpExchange *x, void *arg) {
         json_begin_array(&w);
         for (size_t k = 0; k < m.order.v[i]->v.n; k++) {
             json_begin_object(&w);
-            add_metadata(&w, &m.order.v[i]->v.v[k]);
+            add_metric_metadata(&w, &m.order.v[i]->v.v[k]);
             json_end_object(&w);
         }
         json_end_array(&w);

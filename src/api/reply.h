@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "model/histogram.h"
 #include "net/http_server.h"
 #include "storage/storage.h"
 
@@ -38,5 +39,6 @@ void reply_parse_error(HttpExchange *x, const char *name, const Problem *p);
 void reply_no_content(HttpExchange *x);
 
 void reply_labels(Buf *b, Labels l);
+void reply_histogram(Buf *b, const FloatHistogram *h);
 /* ["a","b"], with < > & escaped as in all strings but the labels of series */
 void reply_strings(Reply *r, const Str *v, size_t n);

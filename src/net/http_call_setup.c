@@ -1,11 +1,9 @@
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/numtext.h"
 #include "net/http_call.h"
 
 #define RECEIVE_BUFFER_BYTES (64L * 1024)
 #define CONNECTION_IDLE_S 300L
-#define SECRET_FILE_BYTES_MAX (1 << 20)
 #define BODY_BYTES_MAX ((uint64_t)1 << 30)
 #define EXPECTED_BYTES_MAX ((uint64_t)1 << 20)
 #define HEADER_BYTES_MAX ((size_t)1 << 20)
@@ -90,49 +88,25 @@ static bool has_header(const HttpCallRequest *r, Str name) {
     return false;
 }
 
-/* A secret given in the configuration or in a file; the file's surrounding space does not count. */
-static int secret_of(HttpCall *c, const char *what, Str inline_value, Str file, Str *ret) {
-    *ret = inline_value;
-    if (!file.n) {
-        return 0;
-    }
-    const char *path = arena_cstr(&c->arena, file);
-    CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
-    int r = file_read_whole(path, SECRET_FILE_BYTES_MAX, &b);
-    if (r < 0) {
-        c->setup_error = mem_printf("unable to read %s: unable to read file %s: open %s: %s", what,
-                                    path, path, http_errno_words(c, -r).p);
-        return r;
-    }
-    *ret = arena_str(&c->arena, str_trim(buf_str(&b)));
-    return 0;
+/* A secret given in the configuration or in a file. */
+static Str secret_of(const HttpCall *c, HttpSecretKind kind, Str inline_value) {
+    return c->secrets[kind].p ? c->secrets[kind] : inline_value;
 }
 
-static int set_auth(HttpCall *c, const HttpClientConfig *f) {
-    int r;
+static void set_auth(HttpCall *c, const HttpClientConfig *f) {
     if (f->has_basic_auth) {
-        Str user, password;
-        r = secret_of(c, "username", f->basic_username, f->basic_username_file, &user);
-        if (r < 0 || (r = secret_of(c, "password", f->basic_password, f->basic_password_file,
-                                    &password)) < 0) {
-            return r;
-        }
+        Str user = secret_of(c, HTTP_SECRET_USERNAME, f->basic_username);
+        Str password = secret_of(c, HTTP_SECRET_PASSWORD, f->basic_password);
         curl_easy_setopt(c->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
         curl_easy_setopt(c->easy, CURLOPT_USERNAME, arena_cstr(&c->arena, user));
         curl_easy_setopt(c->easy, CURLOPT_PASSWORD, arena_cstr(&c->arena, password));
     }
     if (f->has_authorization) {
-        Str credentials;
-        r = secret_of(c, "authorization credentials", f->authorization_credentials,
-                      f->authorization_credentials_file, &credentials);
-        if (r < 0) {
-            return r;
-        }
+        Str credentials = secret_of(c, HTTP_SECRET_CREDENTIALS, f->authorization_credentials);
         Str type = f->authorization_type.n ? f->authorization_type : STR("Bearer");
         add_header(c, STR("Authorization"),
                    arena_printf(&c->arena, "%.*s %.*s", SA(type), SA(credentials)));
     }
-    return 0;
 }
 
 static void set_blob(HttpCall *c, CURLoption o, Str s) {
@@ -203,12 +177,9 @@ static void set_server_name(HttpCall *c, Str name, bool has_host) {
 }
 
 static void set_tls(HttpCall *c, const HttpTlsConfig *t, bool has_host) {
-    set_str(c, CURLOPT_CAINFO, t->ca_file);
-    set_blob(c, CURLOPT_CAINFO_BLOB, t->ca);
-    set_str(c, CURLOPT_SSLCERT, t->cert_file);
-    set_blob(c, CURLOPT_SSLCERT_BLOB, t->cert);
-    set_str(c, CURLOPT_SSLKEY, t->key_file);
-    set_blob(c, CURLOPT_SSLKEY_BLOB, t->key);
+    set_blob(c, CURLOPT_CAINFO_BLOB, secret_of(c, HTTP_SECRET_CA, t->ca));
+    set_blob(c, CURLOPT_SSLCERT_BLOB, secret_of(c, HTTP_SECRET_CERT, t->cert));
+    set_blob(c, CURLOPT_SSLKEY_BLOB, secret_of(c, HTTP_SECRET_KEY, t->key));
     if (t->insecure_skip_verify) {
         curl_easy_setopt(c->easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(c->easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -284,22 +255,22 @@ static void set_common(HttpCall *c, const HttpCallRequest *r, bool follow) {
     }
 }
 
-int http_call_setup(HttpCall *c, const HttpCallRequest *r) {
+void http_call_setup(HttpCall *c, const HttpCallRequest *r) {
     const HttpClientConfig *f = r->config;
     c->body_max = r->body_bytes_max ? r->body_bytes_max : BODY_BYTES_MAX;
+    c->has_host = has_header(r, STR("host"));
     set_common(c, r, !f || f->follow_redirects);
     curl_easy_setopt(c->easy, CURLOPT_URL, c->url.p);
     set_str(c, CURLOPT_UNIX_SOCKET_PATH, r->unix_socket);
     set_method(c, r);
     set_headers(c, r, f);
     set_proxy(c, f);
+}
+
+void http_call_setup_secrets(HttpCall *c, const HttpClientConfig *f) {
     if (f) {
-        int e = set_auth(c, f);
-        if (e < 0) {
-            return e;
-        }
-        set_tls(c, &f->tls, has_header(r, STR("host")));
+        set_auth(c, f);
+        set_tls(c, &f->tls, c->has_host);
     }
     curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
-    return 0;
 }

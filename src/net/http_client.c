@@ -75,6 +75,7 @@ static void unlink_call(HttpCall *call) {
 static void recycle(HttpCall *call) {
     HttpClient *c = call->client;
     unlink_call(call);
+    http_call_forget_secrets(call);
     if (call->added) {
         curl_multi_remove_handle(c->multi, call->easy);
     }
@@ -154,6 +155,24 @@ static void on_failed(void *arg) {
     }
 }
 
+/* It begins when libcurl's timer says so, that is from the loop. */
+static void begin(HttpCall *call, const HttpClientConfig *f) {
+    HttpClient *c = call->client;
+    if (!call->setup_error) {
+        http_call_setup_secrets(call, f);
+        CURLMcode m = curl_multi_add_handle(c->multi, call->easy);
+        call->added = m == CURLM_OK;
+        if (m != CURLM_OK) {
+            call->setup_error = mem_strdup(curl_multi_strerror(m));
+        }
+    }
+    if (call->setup_error) {
+        loop_timer_after(&c->failed, 0);
+    }
+}
+
+static void begin_with_secrets(HttpCall *call) { begin(call, &call->config); }
+
 HttpCall *http_call(HttpClient *c, const HttpCallRequest *r,
                     void (*fn)(void *arg, HttpCallResult *r), void *arg) {
     HttpCall *call = new_call(c);
@@ -167,16 +186,11 @@ HttpCall *http_call(HttpClient *c, const HttpCallRequest *r,
         c->calls->prev = call;
     }
     c->calls = call;
-    if (http_call_setup(call, r) == 0) {
-        /* It begins when libcurl's timer says so, that is from the loop. */
-        CURLMcode m = curl_multi_add_handle(c->multi, call->easy);
-        call->added = m == CURLM_OK;
-        if (m != CURLM_OK) {
-            call->setup_error = mem_strdup(curl_multi_strerror(m));
-        }
-    }
-    if (call->setup_error) {
-        loop_timer_after(&c->failed, 0);
+    http_call_setup(call, r);
+    if (http_call_read_secrets(call, r->config, loop_uv(c->loop), begin_with_secrets)) {
+        http_call_keep_config(call, r->config);
+    } else {
+        begin(call, r->config);
     }
     return call;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/http_server_private.h"
 
@@ -13,17 +14,27 @@
 #define IDLE_GRACE_MS 1000
 /* Input kept while a request is being answered; beyond it the client has to wait. */
 #define PENDING_INPUT_MAX ((size_t)64 * 1024)
+#define RAW_QUEUE_MAX ((size_t)256 * 1024)
 
 typedef struct Write {
     uv_write_t req;
     HttpConn *conn;
     Exchange *exchange; /* NULL: not of an exchange */
     Buf bytes;
+    uint64_t n; /* as the exchange counts them: before encryption */
 } Write;
+
+/* Records of the handshake, alerts: nobody waits for them. */
+typedef struct RawWrite {
+    uv_write_t req;
+    HttpConn *conn;
+    Buf bytes;
+} RawWrite;
 
 static void conn_advance(HttpConn *c);
 static void watch_reading(HttpConn *c);
 static void accept_waiting(HttpServer *s);
+static void send_raw(HttpConn *c, Buf *bytes);
 
 /* ---- closing ---- */
 
@@ -31,9 +42,23 @@ static void on_conn_closed(uv_handle_t *h) {
     HttpConn *c = h->data;
     HttpServer *s = c->server;
     http_parser_free(c->parser);
+    tls_session_free(c->tls);
     buf_deinit(&c->in);
     mem_free(c);
     http_server_release(s);
+}
+
+/* A close_notify, if the socket takes it at once. */
+static void say_goodbye(HttpConn *c) {
+    CLEANUP(buf_deinit) Buf bytes = BUF_INIT(0);
+    if (!c->tls) {
+        return;
+    }
+    tls_session_close(c->tls, &bytes);
+    if (bytes.n) {
+        uv_buf_t b = uv_buf_init(bytes.p, (unsigned)bytes.n);
+        (void)uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
+    }
 }
 
 void conn_close(HttpConn *c) {
@@ -48,6 +73,7 @@ void conn_close(HttpConn *c) {
         c->next->prev = c->prev;
     }
     s->n_conns--;
+    say_goodbye(c);
     uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
     if (c->current) {
         Exchange *e = c->current;
@@ -70,6 +96,14 @@ static void linger(HttpConn *c) {
     c->lingering = true;
     buf_reset(&c->in);
     watch_reading(c);
+    if (c->tls) {
+        Buf bytes = BUF_INIT(0);
+        tls_session_close(c->tls, &bytes);
+        send_raw(c, &bytes);
+        if (c->closing) {
+            return;
+        }
+    }
     uv_shutdown_t *req = NEW(uv_shutdown_t);
     if (c->eof || uv_shutdown(req, (uv_stream_t *)&c->tcp, on_shutdown) < 0) {
         mem_free(req);
@@ -81,7 +115,7 @@ static void linger(HttpConn *c) {
 
 static void end_write(Write *w) {
     HttpConn *c = w->conn;
-    uint64_t n = w->bytes.n;
+    uint64_t n = w->n;
     Exchange *e = w->exchange;
     c->writes--;
     buf_deinit(&w->bytes);
@@ -113,15 +147,56 @@ static void on_write_refused(void *arg) {
     end_write(w);
 }
 
+static void on_raw_written(uv_write_t *req, int status) {
+    RawWrite *w = CONTAINER_OF(req, RawWrite, req);
+    if (status < 0) {
+        conn_close(w->conn);
+    }
+    buf_deinit(&w->bytes);
+    mem_free(w);
+}
+
+static void send_raw(HttpConn *c, Buf *bytes) {
+    /* A peer that makes us talk without reading what we say. */
+    bool flooded = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp) > RAW_QUEUE_MAX;
+    if (!bytes->n || c->closing || (flooded && c->writes == 0)) {
+        buf_deinit(bytes);
+        if (flooded && !c->closing && c->writes == 0) {
+            conn_close(c);
+        }
+        return;
+    }
+    RawWrite *w = NEW(RawWrite);
+    w->conn = c;
+    w->bytes = *bytes;
+    uv_buf_t b = uv_buf_init(w->bytes.p, (unsigned)w->bytes.n);
+    if (uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_raw_written) < 0) {
+        buf_deinit(&w->bytes);
+        mem_free(w);
+        conn_close(c);
+    }
+}
+
+static int encrypt(HttpConn *c, Buf *bytes) {
+    Buf out = BUF_INIT(0);
+    (void)buf_reserve(&out, bytes->n + bytes->n / 256 + 128);
+    int r = tls_session_write(c->tls, buf_str(bytes), &out);
+    buf_deinit(bytes);
+    *bytes = out;
+    return r;
+}
+
 void conn_send(HttpConn *c, Exchange *e, Buf *bytes) {
     Write *w = NEW(Write);
     w->conn = c;
     w->exchange = e;
     w->bytes = *bytes;
+    w->n = w->bytes.n;
     *bytes = BUF_INIT(0);
     c->writes++;
+    bool refused = c->closing || (c->tls && encrypt(c, &w->bytes) < 0);
     uv_buf_t b = {.base = w->bytes.p, .len = w->bytes.n}; /* uv_buf_init() cuts at 4 GiB */
-    if (c->closing || uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0) {
+    if (refused || uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written) < 0) {
         /* Reported from the loop like any other end, never from within this call. */
         loop_post(c->server->loop, on_write_refused, w);
         return;
@@ -268,14 +343,22 @@ static void dispatch(HttpConn *c) {
     e->keep_alive = keep_alive;
     e->x.peer = str_of(c->peer);
     parse_target(e, target);
-    HttpMatch m;
+    loop_timer_stop(&c->timer);
+    if (!s->options.admit || s->options.admit(&e->x, s->options.admit_arg)) {
+        http_admitted(&e->x);
+    }
+}
+
+void http_admitted(HttpExchange *x) {
+    Exchange *e = CONTAINER_OF(x, Exchange, x);
+    HttpServer *s = e->server;
+    HttpMatch m = {0};
     Str better;
     int status = find_route(e, &m, &better);
     if (status == 0) {
         status = read_params(e);
     }
-    loop_timer_stop(&c->timer);
-    if (s->options.before && !s->options.before(&e->x, s->options.arg)) {
+    if (s->options.before && !s->options.before(x, s->options.arg)) {
         return;
     }
     if (better.p) {
@@ -286,7 +369,7 @@ static void dispatch(HttpConn *c) {
         answer_no_route(e, status, m.allowed);
         return;
     }
-    m.route->handler(&e->x, m.route->arg ? m.route->arg : s->options.arg);
+    m.route->handler(x, m.route->arg ? m.route->arg : s->options.arg);
 }
 
 /* Refuses what never became a request. */
@@ -400,22 +483,77 @@ static void on_input(HttpConn *c, const char *p, size_t n) {
     conn_advance(c);
 }
 
+static void on_end(HttpConn *c) {
+    if (!c->current || c->lingering) {
+        conn_close(c);
+        return;
+    }
+    /* The client has ended its side: as good as gone for a query, but an answer that is on its
+     * way already still goes out. */
+    c->eof = true;
+    atomic_store(&c->current->x.gone, true);
+    pthread_mutex_lock(&c->current->mutex);
+    pthread_cond_broadcast(&c->current->drained);
+    pthread_mutex_unlock(&c->current->mutex);
+}
+
+/* The words Go's server has for it, so that whoever reads them knows what to change. */
+static void refuse_plain(HttpConn *c) {
+    Buf bytes = BUF_INIT(0);
+    buf_add_cstr(&bytes, "HTTP/1.0 400 Bad Request\r\n\r\n"
+                         "Client sent an HTTP request to an HTTPS server.\n");
+    send_raw(c, &bytes);
+}
+
+/* The handshake, or the plain bytes of what has been fed. */
+static void read_tls(HttpConn *c) {
+    char *plain = c->server->read_buf; /* its content has been fed and is not needed any more */
+    TlsRead r = TLS_READ_DATA;
+    while (r == TLS_READ_DATA && !c->closing && !c->lingering) {
+        size_t n;
+        r = tls_session_read(c->tls, plain, READ_BUFFER_BYTES, &n);
+        Buf bytes = BUF_INIT(0);
+        tls_session_drain(c->tls, &bytes);
+        if (r == TLS_READ_PLAIN) {
+            buf_deinit(&bytes);
+            refuse_plain(c);
+        } else {
+            send_raw(c, &bytes);
+        }
+        if (!c->greeted && !c->closing && tls_session_established(c->tls)) {
+            c->greeted = true;
+            set_timeout(c, c->server->options.read_timeout_ms);
+        }
+        if (n && !c->closing) {
+            on_input(c, plain, n);
+        }
+    }
+    if (c->closing || c->lingering) {
+        return;
+    }
+    if (r == TLS_READ_END) {
+        on_end(c);
+    } else if (r == TLS_READ_ERROR && c->current) {
+        conn_close(c);
+    } else if (r == TLS_READ_ERROR || r == TLS_READ_PLAIN) {
+        log_debug("web", "TLS handshake failed", L_CSTR("peer", c->peer),
+                  L_CSTR("err", tls_session_error(c->tls)));
+        linger(c);
+    }
+}
+
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b) {
     HttpConn *c = h->data;
     if (n == 0) {
         return;
     }
-    if (n == UV_EOF && c->current && !c->lingering) {
-        /* The client has ended its side: as good as gone for a query, but an answer that is on its
-         * way already still goes out. */
-        c->eof = true;
-        atomic_store(&c->current->x.gone, true);
-        pthread_mutex_lock(&c->current->mutex);
-        pthread_cond_broadcast(&c->current->drained);
-        pthread_mutex_unlock(&c->current->mutex);
+    if (n == UV_EOF) {
+        on_end(c);
     } else if (n < 0) {
         conn_close(c);
-        return;
+    } else if (c->tls && !c->lingering) {
+        tls_session_feed(c->tls, b->base, (size_t)n);
+        read_tls(c);
     } else if (!c->lingering) {
         on_input(c, b->base, (size_t)n);
     }
@@ -466,7 +604,11 @@ static void accept_one(HttpListener *listener) {
     uv_tcp_nodelay(&c->tcp, 1);
     c->idle_since_ns = clock_mono_ns();
     name_peer(c);
-    set_timeout(c, s->options.read_timeout_ms);
+    if (s->options.tls && !(c->tls = tls_session_new(s->options.tls))) {
+        conn_close(c);
+        return;
+    }
+    set_timeout(c, c->tls ? s->options.handshake_timeout_ms : s->options.read_timeout_ms);
     watch_reading(c);
 }
 

@@ -288,6 +288,11 @@ static void write_head(Exchange *e, const HttpAnswer *a, Coding coding, bool var
     for (size_t i = 0; i < a->n_headers; i++) {
         buf_addf(b, "%.*s: %.*s\r\n", SA(a->headers[i].name), SA(a->headers[i].value));
     }
+    for (size_t i = 0; i < e->x.n_extra; i++) {
+        if (!has_header(a, e->x.extra[i].name)) {
+            buf_addf(b, "%.*s: %.*s\r\n", SA(e->x.extra[i].name), SA(e->x.extra[i].value));
+        }
+    }
     add_cors(e, b);
     if (varies) {
         buf_add_cstr(b, "Vary: Accept-Encoding\r\n");

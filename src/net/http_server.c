@@ -11,6 +11,7 @@
 
 #define CONNECTIONS_DEFAULT 512
 #define READ_TIMEOUT_DEFAULT_MS (5 * MINUTE_MS)
+#define HANDSHAKE_TIMEOUT_DEFAULT_MS (10 * SECOND_MS)
 #define HEADER_BYTES_DEFAULT ((uint64_t)64 * 1024)
 #define BACKLOG 511
 
@@ -25,6 +26,7 @@ void http_server_release(HttpServer *s) {
     }
     if (s->freed && s->n_alive == 0) {
         regex_free(s->cors);
+        http_tls_unref(s->options.tls);
         mem_free(s->route_prefix);
         mem_free(s->metrics);
         mem_free(s->read_buf);
@@ -68,6 +70,9 @@ int http_server_new(Loop *l, const HttpServerOptions *o, HttpServer **ret) {
     mine->connections_max = o->connections_max ? o->connections_max : CONNECTIONS_DEFAULT;
     mine->read_timeout_ms = o->read_timeout_ms ? o->read_timeout_ms : READ_TIMEOUT_DEFAULT_MS;
     mine->header_bytes_max = o->header_bytes_max ? o->header_bytes_max : HEADER_BYTES_DEFAULT;
+    int64_t greet =
+        o->handshake_timeout_ms ? o->handshake_timeout_ms : HANDSHAKE_TIMEOUT_DEFAULT_MS;
+    mine->handshake_timeout_ms = MIN(greet, mine->read_timeout_ms);
     s->route_prefix = str_dup(o->route_prefix.n ? o->route_prefix : STR("/"));
     if (o->cors_origin.n) {
         Problem p = {0};
@@ -78,6 +83,7 @@ int http_server_new(Loop *l, const HttpServerOptions *o, HttpServer **ret) {
             return -EINVAL;
         }
     }
+    mine->tls = http_tls_ref(o->tls);
     make_metrics(s);
     s->read_buf = mem_alloc(READ_BUFFER_BYTES);
     http_server_init_room(s);
@@ -224,6 +230,14 @@ void http_server_free(HttpServer *s) {
     s->freed = true;
     s->n_alive++;
     http_server_release(s);
+}
+
+void http_server_set_tls(HttpServer *s, HttpTls *t) {
+    HttpTls *old = s->options.tls;
+    if (old && t) {
+        s->options.tls = http_tls_ref(t);
+        http_tls_unref(old);
+    }
 }
 
 uint64_t http_server_connections(const HttpServer *s) { return s->n_conns; }

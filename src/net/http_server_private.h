@@ -19,6 +19,7 @@
 #include "net/http_parser.h"
 #include "net/http_router.h"
 #include "net/http_server.h"
+#include "net/http_tls_session.h"
 
 #define READ_BUFFER_BYTES ((size_t)64 * 1024)
 
@@ -90,12 +91,14 @@ struct HttpConn {
     HttpServer *server;
     HttpConn *prev, *next;
     HttpParser *parser;
+    TlsSession *tls;       /* NULL: plain */
     Buf in;                /* bytes behind the current request */
     Exchange *current;     /* being answered */
     LoopTimer timer;       /* reading, idle, or a write that does not move */
     int64_t idle_since_ns; /* the accept, or the end of the last answer */
     unsigned writes;
     bool reading, closing, lingering, eof, feeding;
+    bool greeted; /* the TLS handshake is over */
     char peer[64];
 };
 

@@ -7,6 +7,7 @@
 #include "server/server.h"
 
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "server/flags.h"
 #include "server/loaded.h"
 #include "server/process_metrics.h"
+#include "server/web_guard.h"
 
 #define RETENTION_DEFAULT_MS (30 * DAY_MS)
 #define MAINTAIN_INTERVAL_MS MINUTE_MS
@@ -38,6 +40,7 @@ struct Server {
     Loop *loop;
     HttpClient *client;
     HttpServer *http;
+    WebGuard *guard; /* NULL: no --web.config.file */
     WorkPool *ingest, *queries, *background;
     PromqlEngine *engine;
     Tsdb *tsdb;
@@ -301,6 +304,8 @@ static void maintain(void *arg) {
     if (r < 0) {
         log_error("tsdb", "Maintenance failed, it is tried again", L_ERR(r));
     }
+    /* Holes that a reload, a large query or the first pages of many targets left in the heap. */
+    (void)malloc_trim(0);
 }
 
 static void maintained(void *arg) {
@@ -343,6 +348,7 @@ static void stop(void *arg) {
     metric_set(s->ready_gauge, 0);
     loop_timer_stop(&s->maintain_timer);
     loop_timer_stop(&s->watch_timer);
+    web_guard_stop(s->guard);
     if (s->api.tsdb) { /* else it is still being opened, or never was */
         tsdb_stop_maintenance(s->tsdb);
     }
@@ -535,6 +541,9 @@ static int start_listening(Server *s, Problem *p) {
                            .read_timeout_ms = flag_int("web.read-timeout"),
                            .cors_origin = flag_str("web.cors.origin"),
                            .before = api_before};
+    if (s->guard) {
+        web_guard_options(s->guard, &o);
+    }
     int r = http_server_new(s->loop, &o, &s->http);
     if (r < 0) {
         return problem_set(p, 0, 0, "web server: %s", strerror(-r));
@@ -547,26 +556,8 @@ static int start_listening(Server *s, Problem *p) {
         }
         log_info("web", "Listening on", L_STR("address", addresses->list[i]), L_INT("port", port));
     }
-    return 0;
-}
-
-/* A file that asks for TLS or passwords must not be ignored (docs/decisions/0001). */
-static int check_web_config(Problem *p) {
-    Str path = flag_str("web.config.file");
-    CLEANUP(buf_deinit) Buf text = BUF_INIT(1 << 20);
-    if (!path.n) {
-        return 0;
-    }
-    int r = file_read_whole(path.p, 1 << 20, &text);
-    if (r < 0) {
-        return problem_set(p, 0, 0, "%.*s: %s", SA(path), strerror(-r));
-    }
-    if (str_trim(buf_str(&text)).n) {
-        return problem_set(
-            p, 0, 0,
-            "%.*s: this version serves neither TLS nor passwords; it does not start rather "
-            "than listen without the protection this file asks for",
-            SA(path));
+    if (s->guard) {
+        web_guard_watch(s->guard, s->http);
     }
     return 0;
 }
@@ -610,8 +601,11 @@ static int start_loop(Server *s) {
         r = work_pool_new(s->loop, "ingest", MIN(cores, 8u), &s->ingest);
     }
     if (r == 0) {
-        r = work_pool_new(s->loop, "query", (unsigned)MAX(flag_int("query.max-concurrency"), 1),
-                          &s->queries);
+        int64_t queries = MAX(flag_int("query.max-concurrency"), 1);
+        metric_set(metric_gauge("prometheus_engine_queries_concurrent_max",
+                                "The max number of concurrent queries.", NULL),
+                   (double)queries);
+        r = work_pool_new(s->loop, "query", (unsigned)queries, &s->queries);
     }
     if (r == 0) {
         r = work_pool_new(s->loop, "background", 2, &s->background);
@@ -637,12 +631,14 @@ int server_new(Server **ret, Problem *p) {
 }
 
 static int start(Server *s, Problem *p) {
-    int r = check_web_config(p);
+    int r = start_loop(s);
     if (r < 0) {
-        return r;
-    }
-    if ((r = start_loop(s)) < 0) {
         return problem_set(p, 0, 0, "starting threads: %s", strerror(-r));
+    }
+    /* Before anything else: without the protection that the file asks for there is no server. */
+    Str web = flag_str("web.config.file");
+    if (web.n && (r = web_guard_new(s->loop, s->background, web.p, &s->guard, p)) < 0) {
+        return r;
     }
     s->delivery = delivery_new(&(DeliveryOptions){.loop = s->loop,
                                                   .client = s->client,
@@ -671,6 +667,8 @@ int server_run(Server *s) {
 }
 
 void server_free(Server *s) {
+    web_guard_stop(s->guard);
+    web_guard_join(s->guard);
     work_pool_free(s->ingest);
     work_pool_free(s->queries);
     work_pool_free(s->background);
@@ -679,6 +677,7 @@ void server_free(Server *s) {
     remote_receiver_free(s->receiver);
     delivery_free(s->delivery);
     http_server_free(s->http);
+    web_guard_free(s->guard);
     http_client_free(s->client);
     tsdb_close(s->tsdb);
     if (s->loop) {

@@ -25,8 +25,8 @@ def write_request(series):
         ts += b"".join(field(2, varint(1 << 3 | 1) + struct.pack("<d", v) + varint(2 << 3) + varint(t))
                        for t, v in samples)
         message += field(1, ts)
-    out = varint(len(message))
+    parts = [varint(len(message))]
     for i in range(0, len(message), 60):
         part = message[i:i + 60]
-        out += bytes([(len(part) - 1) << 2]) + part
-    return out
+        parts += [bytes([(len(part) - 1) << 2]), part]
+    return b"".join(parts)

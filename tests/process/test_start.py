@@ -108,16 +108,16 @@ def a_second_server_on_the_same_folder_is_refused(folder, running):
     assert r.returncode == 1 and str(n.port) in r.stderr, r
 
 
-def protection_that_cannot_be_given_stops_the_start(folder, running):
+def a_wrong_web_configuration_stops_the_start(folder, running):
     with open(os.path.join(folder, "web.yml"), "w") as f:
-        f.write("basic_auth_users: {ann: $2y$10$x}\n")
+        f.write("basic_auth_users:\n  ann: $2y$10$x\n")
     with open(os.path.join(folder, "prometheus.yml"), "w") as f:
         f.write(EMPTY)
     r = start(folder, "--web.config.file=web.yml", "--web.listen-address=127.0.0.1:0")
-    assert r.returncode == 1 and "web.yml" in r.stderr, r
+    assert r.returncode == 1 and "web.yml:2" in r.stderr and "ann" in r.stderr, r
 
 
 run(unknown_flags_end_with_2_and_the_nearest_name, version_and_help, configuration_errors_name_file_line_key,
     every_public_prometheus_flag_is_accepted, sighup_applies_a_good_configuration_and_keeps_the_old_for_a_bad_one,
     sigterm_ends_with_0_and_a_restart_serves_everything, a_second_server_on_the_same_folder_is_refused,
-    protection_that_cannot_be_given_stops_the_start)
+    a_wrong_web_configuration_stops_the_start)

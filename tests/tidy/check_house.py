@@ -22,7 +22,8 @@ MACHINE_PATH = re.compile(r"(?<![\w.<}/-])/(" + "|".join(("wo" + "rk", "ro" + "o
 
 def files(root, endings, tops=TOP):
     for top in tops:
-        for folder, _, names in os.walk(os.path.join(root, top)):
+        for folder, folders, names in os.walk(os.path.join(root, top)):
+            folders[:] = [f for f in folders if f != "node_modules"]  # other projects' files, not in the repository
             for name in sorted(names):
                 if name.endswith(endings):
                     yield os.path.relpath(os.path.join(folder, name), root)

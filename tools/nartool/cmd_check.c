@@ -1,9 +1,11 @@
-/* check config|rules: the same loaders as the server's, with promtool's words and exit codes. */
+/* check config|rules|web-config: the same loaders as the server's, with promtool's words and exit
+ * codes. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
 #include "config/config.h"
+#include "config/web_config.h"
 #include "nartool/check_files.h"
 #include "nartool/nartool.h"
 #include "rules/rule_file.h"
@@ -215,5 +217,35 @@ int cmd_check_config(Args *a) {
         worst = worse(worst, check_config_file(a->v[i].p, engine, &lint));
     }
     promql_engine_free(engine);
+    return worst;
+}
+
+/* promtool says all of it on standard error. */
+static int check_web_config_file(const char *path) {
+    WebConfig *c = NULL;
+    Problem p = {0};
+    char text[2048];
+    if (web_config_load(path, &c, &p) < 0) {
+        fprintf(stderr, "%s FAILED: %s\n", path, problem_format(&p, text, sizeof(text)));
+        return EXIT_FAILED;
+    }
+    fprintf(stderr, "%s SUCCESS\n", path);
+    web_config_free(c);
+    return EXIT_OK;
+}
+
+int cmd_check_web_config(Args *a) {
+    if (!args_expect(a, 1, ARGS_MAX, "FILE...")) {
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        if (!file_exists(a->v[i].p)) {
+            return fail("path '%s' does not exist", a->v[i].p);
+        }
+    }
+    int worst = EXIT_OK;
+    for (size_t i = 0; i < a->n; i++) {
+        worst = worse(worst, check_web_config_file(a->v[i].p));
+    }
     return worst;
 }

@@ -30,9 +30,15 @@ typedef struct Class {
     Slab *open; /* slabs with room */
 } Class;
 
+/* A piece too large for a slab: allocated by itself, and listed so that it ends with the pool. */
+typedef struct Large {
+    struct Large *next, *prev;
+} Large;
+
 struct BytePool {
     Class classes[CLASSES];
     Spin lock; /* of what follows */
+    Large *large;
     Slab *empty;
     VEC(void *) regions;
     atomic_size_t bytes;
@@ -57,6 +63,11 @@ BytePool *byte_pool_new(void) { return NEW(BytePool); }
 void byte_pool_free(BytePool *p) {
     if (!p) {
         return;
+    }
+    for (Large *l = p->large; l;) {
+        Large *next = l->next;
+        mem_free(l);
+        l = next;
     }
     for (size_t i = 0; i < p->regions.n; i++) {
         munmap(p->regions.v[i], (REGION_SLABS + 1) * SLAB_BYTES);
@@ -140,10 +151,34 @@ static void *slab_piece(Slab *s) {
     return (char *)s + header + (size_t)s->carved++ * class_sizes[s->class];
 }
 
+static void *large_get(BytePool *p, size_t size) {
+    Large *l = mem_alloc(sizeof(Large) + size);
+    l->prev = NULL;
+    spin_lock(&p->lock);
+    l->next = p->large;
+    if (l->next) {
+        l->next->prev = l;
+    }
+    p->large = l;
+    spin_unlock(&p->lock);
+    return l + 1;
+}
+
+static void large_put(BytePool *p, void *piece) {
+    Large *l = (Large *)piece - 1;
+    spin_lock(&p->lock);
+    *(l->prev ? &l->prev->next : &p->large) = l->next;
+    if (l->next) {
+        l->next->prev = l->prev;
+    }
+    spin_unlock(&p->lock);
+    mem_free(l);
+}
+
 void *byte_pool_get(BytePool *p, size_t size, uint32_t *ret_cap) {
     *ret_cap = byte_pool_cap(size);
     if (size > SIZE_MAX_POOLED) {
-        return mem_alloc(size);
+        return large_get(p, size);
     }
     unsigned class = class_for(size);
     Class *c = &p->classes[class];
@@ -165,7 +200,7 @@ void byte_pool_put(BytePool *p, void *piece, uint32_t cap) {
         return;
     }
     if (cap > SIZE_MAX_POOLED) {
-        mem_free(piece);
+        large_put(p, piece);
         return;
     }
     Slab *s = (Slab *)((uintptr_t)piece & ~(uintptr_t)(SLAB_BYTES - 1));

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "rules/rule_manager.h"
 #include "storage/mem_storage.h"
 #include "support/test.h"
@@ -21,12 +22,14 @@ typedef struct World {
     Storage *storage;
     PromqlEngine *engine;
     RuleManager *manager;
+    int64_t slow_ms; /* time that passes while an alert is sent */
     Sent sent[256];
     size_t n_sent;
 } World;
 
 static void record(void *arg, AlertBatch *b) {
     World *w = arg;
+    clock_fake_set(clock_wall_ms() + w->slow_ms);
     for (size_t i = 0; i < b->n; i++) {
         Sent *s = &w->sent[w->n_sent++];
         CLEANUP(buf_deinit) Buf l = BUF_INIT(0);
@@ -271,6 +274,73 @@ TEST (errors_of_a_rule_are_shown_and_others_go_on) {
     CHECK_INT(s->groups[0]->rules[2].health, RULE_OK);
     CHECK_STR(s->groups[0]->rules[3].last_error, STR("exceeded limit of 1 with 2 alerts"));
     rules_snapshot_unref(s);
+    world_end(&w);
+    mem_storage_free(storage);
+}
+
+static double group_metric(const char *name, const char *group) {
+    char want[256];
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
+    metrics_write(&b, NULL, 0);
+    snprintf(want, sizeof(want), "\n%s{rule_group=\"%s\"} ", name, group);
+    const char *at = strstr(buf_cstr(&b), want);
+    return at ? atof(at + strlen(want)) : NAN;
+}
+
+TEST (a_slow_evaluation_misses_iterations_and_keeps_its_slot) {
+    World w;
+    Storage *storage = mem_storage_new();
+    world_start(&w, START, storage);
+    feed(&w, "x", 10, START - 60000, START + 30 * 60000);
+    load(&w, "groups:\n- name: g\n  interval: 1m\n  rules:\n"
+             "  - {alert: A, expr: metric > 5}\n");
+    loop_virtual_run_until(w.loop, START + 60000);
+    int64_t slot = last_evaluation(&w) % 60000, first = last_evaluation(&w);
+    w.slow_ms = 200000; /* three slots go by, evaluation goes on at the fourth */
+    loop_virtual_run_until(w.loop, START + 4 * 60000);
+    w.slow_ms = 0;
+    loop_virtual_run_until(w.loop, START + 20 * 60000);
+    CHECK_INT(last_evaluation(&w) % 60000, slot);
+    double missed = group_metric("prometheus_rule_group_iterations_missed_total", "r.yml;g");
+    double all = group_metric("prometheus_rule_group_iterations_total", "r.yml;g");
+    CHECK(missed > 0);
+    CHECK(all == (double)((last_evaluation(&w) - first) / 60000 + 1));
+    world_end(&w);
+    mem_storage_free(storage);
+}
+
+TEST (rule_files_stand_beside_each_other) {
+    World w;
+    Storage *storage = mem_storage_new();
+    RuleFile *files[3];
+    Problem p = {0};
+    static const char *const PATHS[] = {"c.yml", "a.yml", "b.yml"};
+    world_start(&w, START, storage);
+    feed(&w, "x", 10, START - 60000, START + 10 * 60000);
+    for (size_t i = 0; i < 3; i++) { /* the same group name in each */
+        char text[128];
+        snprintf(text, sizeof(text),
+                 "groups:\n- name: g\n  rules:\n  - {record: r%zu, expr: metric}\n", i);
+        CHECK_INT(rule_file_parse(str_of(text), str_of(PATHS[i]), w.engine, &files[i], &p), 0);
+    }
+    RuleManagerConfig c = {.files = files, .n_files = 3};
+    rule_manager_update(w.manager, &c);
+    loop_virtual_run_until(w.loop, START + 60000);
+    CHECK(value_of(&w, "r0", START + 60000) == 10 && value_of(&w, "r1", START + 60000) == 10 &&
+          value_of(&w, "r2", START + 60000) == 10);
+    RulesSnapshot *s = rule_manager_snapshot(w.manager);
+    CHECK_INT(s->n_groups, 3);
+    CHECK_STR(s->groups[0]->file, STR("a.yml"));
+    CHECK_STR(s->groups[2]->file, STR("c.yml"));
+    rules_snapshot_unref(s);
+    c.n_files = 2; /* without b.yml */
+    rule_manager_update(w.manager, &c);
+    loop_virtual_run_until(w.loop, START + 4 * 60000);
+    CHECK(isnan(value_of(&w, "r2", START + 4 * 60000)));
+    CHECK(value_of(&w, "r0", START + 4 * 60000) == 10);
+    for (size_t i = 0; i < 3; i++) {
+        rule_file_unref(files[i]);
+    }
     world_end(&w);
     mem_storage_free(storage);
 }

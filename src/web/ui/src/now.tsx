@@ -1,0 +1,110 @@
+// Now: what is wrong, the worst first. When nothing is: what is healthy.
+import { useState } from 'preact/hooks';
+import { type Alert, type Group, type Rule, type Summary, usePoll } from './api';
+import { ago, clockText, count, plural, severityRank, short, timeText } from './format';
+import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, Text, exploreLink, labelsText, matchesText }
+  from './parts';
+import { Spark } from './spark';
+
+export interface Row { alert: Alert; rule: Rule; group: Group; id: string }
+
+export function rowsOf(groups: Group[]): Row[] {
+  const rows: Row[] = [];
+  for (const group of groups)
+    for (const rule of group.rules)
+      for (const alert of rule.alerts ?? [])
+        rows.push({ alert, rule, group, id: `${group.file};${group.name};${JSON.stringify(alert.labels)}` });
+  return rows.sort((a, b) => Number(a.alert.state === 'pending') - Number(b.alert.state === 'pending')
+    || severityRank(a.alert.labels.severity) - severityRank(b.alert.labels.severity)
+    || b.alert.activeAt.localeCompare(a.alert.activeAt) || a.id.localeCompare(b.id));
+}
+
+// Where the alert stands between its condition and its notification.
+function Standing({ alert, rule }: Row) {
+  const held = Date.now() - Date.parse(alert.activeAt), wait = (rule.duration ?? 0) * 1000;
+  if (alert.state === 'pending')
+    return <span class="standing">{ago(held)} of {ago(wait)}
+      <progress max={wait || 1} value={Math.min(held, wait)} aria-label="Time held" /></span>;
+  return alert.keepFiringSince ? <span class="standing">kept firing</span> : null;
+}
+
+function Detail({ alert, rule, group }: Row) {
+  return <div class="detail">
+    {Object.keys(alert.annotations).length > 0 && <dl class="pairs">{Object.entries(alert.annotations).map(([k, v]) =>
+      <div key={k}><dt>{k}</dt><dd><Text value={v} /></dd></div>)}</dl>}
+    <dl class="pairs">
+      <div><dt>expression</dt><dd><code>{rule.query}</code> <a href={exploreLink(rule.query, true)}>Explore</a></dd></div>
+      <div><dt>value</dt><dd class="num">{String(Number(alert.value))}</dd></div>
+      <div><dt>{alert.state === 'firing' ? 'active since' : 'pending since'}</dt>
+        <dd class="num">{timeText(Date.parse(alert.activeAt))}{rule.duration ? `, must hold for ${ago(rule.duration * 1000)}` : ''}</dd></div>
+      <div><dt>rule</dt><dd>{rule.name} in <a href={`rules?q=${encodeURIComponent(group.name)}`}>{group.name}</a>, {group.file}</dd></div>
+    </dl>
+  </div>;
+}
+
+export function AlertRow(row: Row) {
+  const [open, setOpen] = useState(false);
+  const { alert, rule } = row;
+  const { alertname, severity } = alert.labels;
+  const held = Date.now() - Date.parse(alert.activeAt);
+  const summary = alert.annotations.summary ?? alert.annotations.description;
+  return <div class={`alert ${alert.state}${open ? ' open' : ''}`}>
+    <button type="button" class="row" data-row aria-expanded={open} onClick={() => setOpen(!open)}>
+      <span class="c-state"><Badge state={alert.state} /></span>
+      <span class="c-name"><strong>{alertname}</strong>{severity && <span class={`severity r${severityRank(severity)}`}>{severity}</span>}
+        <Standing {...row} />{summary && <span class="summary">{summary}</span>}</span>
+      <span class="c-labels"><LabelList labels={alert.labels} skip={['alertname', 'severity']} /></span>
+      <span class="c-spark"><Spark query={rule.query} labels={alert.labels} /></span>
+      <span class="c-value num" title={String(Number(alert.value))}>{short(Number(alert.value))}</span>
+      <span class="c-since num" title={`since ${timeText(Date.parse(alert.activeAt))}`}>{ago(held)}</span>
+    </button>
+    {open && <Detail {...row} />}
+  </div>;
+}
+
+export function AlertRows({ rows }: { rows: Row[] }) {
+  return <div class="list alerts">
+    <div class="row head" aria-hidden="true"><span class="c-state">State</span><span class="c-name">Alert</span>
+      <span class="c-labels">Labels</span><span class="c-spark">24 h</span><span class="c-value">Value</span>
+      <span class="c-since">Since</span></div>
+    <Many items={rows} row={(r) => <AlertRow key={r.id} {...r} />} />
+  </div>;
+}
+
+function Healthy({ rules }: { rules: Group[] }) {
+  const { data: s } = usePoll<Summary>('status/summary', 15);
+  const alerting = rules.reduce((n, g) => n + g.rules.length, 0);
+  return <Empty title="Nothing is wrong that a rule knows of.">
+    <ul class="facts">
+      <li class={alerting ? '' : 'none'}>{alerting ? <>{plural(alerting, 'alerting rule')} watching, none pending</> :
+        <>No alerting rules are loaded: name files under <code>rule_files</code></>}</li>
+      {s?.rules && s.rules.failing > 0 && <li class="ill"><a href="rules?state=err">{plural(s.rules.failing, 'rule')} failing</a></li>}
+      {s?.targets && <li class={s.targets.down ? 'ill' : s.targets.up ? '' : 'none'}>{s.targets.down
+        ? <a href="targets?state=down">{plural(s.targets.down, 'target')} down</a>
+        : s.targets.up ? <>All {plural(s.targets.up, 'target')} up</> : <>No targets are configured</>}</li>}
+      {s?.tsdb && <li class={s.tsdb.series ? '' : 'none'}>{count(s.tsdb.series)} series in memory</li>}
+      {s && <li class={s.reloadOk ? '' : 'ill'}>{s.reloadOk ? 'Configuration loaded' : 'The last reload failed'} at {clockText(s.lastReloadMs)}</li>}
+    </ul>
+    <p><a href="query">Explore the data</a></p>
+  </Empty>;
+}
+
+export function Now() {
+  const { data, error, at } = usePoll<{ groups: Group[] }>('rules', 5, { type: 'alert' });
+  const [text, setText] = useState('');
+  const [state, setState] = useState<'all' | 'firing' | 'pending'>('all');
+  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  const all = rowsOf(data.groups);
+  const of = (s: string) => all.filter((r) => r.alert.state === s).length;
+  const rows = all.filter((r) => (state === 'all' || r.alert.state === state)
+    && (!text || matchesText(text, labelsText(r.alert.labels), labelsText(r.alert.annotations))));
+  return <>
+    {error && <Problem error={error}><span> Shown is what was true at {clockText(at)}.</span></Problem>}
+    {all.length === 0 ? <Healthy rules={data.groups} /> : <>
+      <div class="bar"><Search value={text} onValue={setText} label="Filter by label or text" />
+        <Choices label="State" value={state} onValue={setState} all={[{ value: 'all', label: 'All', n: all.length },
+          { value: 'firing', label: 'Firing', n: of('firing') }, { value: 'pending', label: 'Pending', n: of('pending') }]} />
+        <span class="unseen" role="status">{plural(of('firing'), 'alert')} firing, {of('pending')} pending</span></div>
+      {rows.length ? <AlertRows rows={rows} /> : <Empty title="No alert matches." />}</>}
+  </>;
+}

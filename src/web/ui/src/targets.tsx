@@ -1,0 +1,85 @@
+// Targets: what is scraped, the broken ones first; under discovery, what was found and dropped.
+import { useState } from 'preact/hooks';
+import { type Labels, type Target, type Targets, usePoll } from './api';
+import { clockText, count, plural, since, timeText, tookText } from './format';
+import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText } from './parts';
+
+type State = 'all' | 'up' | 'down' | 'unknown';
+const rank: Record<string, number> = { down: 0, unknown: 1, up: 2 };
+
+function TargetRow({ t }: { t: Target }) {
+  const [open, setOpen] = useState(false);
+  const up = `up{job=${JSON.stringify(t.labels.job ?? '')}, instance=${JSON.stringify(t.labels.instance ?? '')}}`;
+  return <div class={`target ${t.health}${open ? ' open' : ''}`}>
+    <button type="button" class="row" data-row aria-expanded={open} onClick={() => setOpen(!open)}>
+      <span class="c-state"><Badge state={t.health} /></span>
+      <span class="c-name"><span class="url">{t.scrapeUrl}</span>{t.lastError && <span class="error">{t.lastError}</span>}</span>
+      <span class="c-labels"><LabelList labels={t.labels} /></span>
+      <span class="c-num num">{since(t.lastScrape)}</span>
+      <span class="c-num num">{tookText(t.lastScrapeDuration)}</span>
+    </button>
+    {open && <div class="detail"><dl class="pairs">
+      <div><dt>last scrape</dt><dd class="num">{timeText(Date.parse(t.lastScrape))}, every {t.scrapeInterval}, timeout {t.scrapeTimeout}</dd></div>
+      <div><dt>labels</dt><dd><LabelList labels={t.labels} /></dd></div>
+      <div><dt>discovered</dt><dd><LabelList labels={t.discoveredLabels} /></dd></div>
+      <div><dt>address</dt><dd>{/^https?:/.test(t.globalUrl) ? <a href={t.globalUrl} rel="noopener noreferrer" target="_blank">{t.globalUrl}</a>
+        : t.globalUrl} · <a href={exploreLink(up, true)}>Explore up</a></dd></div>
+    </dl></div>}
+  </div>;
+}
+
+interface Found { key: string; dropped: boolean; pool: string; before: Labels; after?: Labels }
+
+function FoundRow({ f }: { f: Found }) {
+  return <div class={`target ${f.dropped ? 'dropped' : 'up'}`} data-row tabIndex={-1}><div class="row">
+    <span class="c-state"><Badge state={f.dropped ? 'dropped' : 'active'} /></span>
+    <span class="c-name"><LabelList labels={f.before} /></span>
+    <span class="c-labels">{f.after ? <LabelList labels={f.after} /> : <span class="dim">dropped by relabelling</span>}</span>
+  </div></div>;
+}
+
+function Discovery({ data, text, pool }: { data: Targets; text: string; pool: string }) {
+  const all: Found[] = [
+    ...data.droppedTargets.map((t, i) => ({ key: `d${i}`, dropped: true, pool: t.scrapePool, before: t.discoveredLabels })),
+    ...data.activeTargets.map((t, i) =>
+      ({ key: `a${i}`, dropped: false, pool: t.scrapePool, before: t.discoveredLabels, after: t.labels }))];
+  const found = all
+    .filter((f) => (!pool || f.pool === pool) && (!text || matchesText(text, labelsText(f.before), labelsText(f.after ?? {}))));
+  return found.length ? <div class="list targets found"><Many items={found} row={(f) => <FoundRow key={f.key} f={f} />} /></div>
+    : <Empty title="Nothing was discovered that matches." />;
+}
+
+export function TargetsPage({ discovery = false }: { discovery?: boolean }) {
+  const params = new URLSearchParams(location.search);
+  const { data, error, at } = usePoll<Targets>('targets', 5, { state: discovery ? 'any' : 'active' });
+  const [text, setText] = useState(params.get('search') ?? '');
+  const [pool, setPool] = useState(params.get('pool') ?? params.get('scrapePool') ?? '');
+  const asked = params.get('state') ?? params.get('health');
+  const [state, setState] = useState<State>(asked === 'down' || asked === 'up' || asked === 'unknown' ? asked : 'all');
+  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  const all = data.activeTargets;
+  const pools = [...new Set([...all, ...data.droppedTargets].map((t) => t.scrapePool))].sort();
+  const of = (s: State) => all.filter((t) => t.health === s).length;
+  const shown = all.filter((t) => (state === 'all' || t.health === state) && (!pool || t.scrapePool === pool)
+    && (!text || matchesText(text, t.scrapeUrl, t.lastError, labelsText(t.labels))))
+    .sort((a, b) => rank[a.health] - rank[b.health] || a.scrapePool.localeCompare(b.scrapePool));
+  return <>
+    {error && <Problem error={error}><span> Shown is what was true at {clockText(at)}.</span></Problem>}
+    <div class="bar"><Search value={text} onValue={setText} label="Filter by address, label or error" />
+      {!discovery && <Choices label="Health" value={state} onValue={setState} all={[{ value: 'all', label: 'All', n: all.length },
+        { value: 'up', label: 'Up', n: of('up') }, { value: 'down', label: 'Down', n: of('down') },
+        { value: 'unknown', label: 'New', n: of('unknown') }]} />}
+      {pools.length > 1 && <select aria-label="Scrape pool" value={pool} onChange={(e) => setPool(e.currentTarget.value)}>
+        <option value="">All {count(pools.length)} pools</option>{pools.map((p) => <option key={p}>{p}</option>)}</select>}
+      <span class="tabs"><a href="targets" aria-current={discovery ? undefined : 'page'}>Scraped</a>
+        <a href="service-discovery" aria-current={discovery ? 'page' : undefined}>Discovered</a></span></div>
+    {discovery ? <Discovery data={data} text={text} pool={pool} />
+      : shown.length ? <div class="list targets">
+        <div class="row head" aria-hidden="true"><span class="c-state">Health</span><span class="c-name">Address</span>
+          <span class="c-labels">Labels</span><span class="c-num">Scraped</span><span class="c-num">Took</span></div>
+        <Many items={shown} row={(t) => <TargetRow key={`${t.scrapePool};${t.scrapeUrl};${JSON.stringify(t.labels)}`} t={t} />} />
+        <p class="dim foot">{plural(shown.length, 'target')}</p></div>
+        : <Empty title={all.length ? 'No target matches.' : 'No targets are configured.'}>
+          {!all.length && <p>They come from <code>scrape_configs</code> of the configuration.</p>}</Empty>}
+  </>;
+}

@@ -1,0 +1,186 @@
+// Drives every page with a browser against running servers (tests/process/test_pages.py starts them) and fails on the
+// first thing that is wrong. With NARTHEX_SCREENSHOTS=folder it keeps pictures of each page to be looked at.
+import assert from 'node:assert/strict';
+import { readFileSync, mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+
+const url = process.env.NARTHEX_URL, quietUrl = process.env.NARTHEX_QUIET_URL, shots = process.env.NARTHEX_SCREENSHOTS;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+if (shots) mkdirSync(shots, { recursive: true });
+
+const context = await chromium.launchPersistentContext(process.env.NARTHEX_PROFILE, {
+  executablePath: process.env.NARTHEX_BROWSER, headless: true, viewport: { width: 1360, height: 860 },
+  args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+});
+let said = [], requests = [];
+context.on('console', (m) => said.push(`${m.type()}: ${m.text()}`));
+context.on('weberror', (e) => said.push(`error: ${e.error()}`));
+context.on('request', (r) => requests.push(r.url()));
+await context.addInitScript(() => {
+  window.violations = [];
+  document.addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`));
+});
+const page = context.pages()[0] ?? await context.newPage();
+
+// axe runs in a world of its own, where the page's policy does not apply to it.
+async function checkAccess(name) {
+  const session = await context.newCDPSession(page);
+  const { frameTree } = await session.send('Page.getFrameTree');
+  const { executionContextId } = await session.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id, worldName: 'axe' });
+  await session.send('Runtime.evaluate', { contextId: executionContextId, expression: axe });
+  const { result, exceptionDetails } = await session.send('Runtime.evaluate', { contextId: executionContextId, awaitPromise: true, returnByValue: true,
+    expression: `axe.run(document, { resultTypes: ['violations'] }).then((r) => r.violations.map((v) =>
+      v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + ' ' + (n.any[0] ? n.any[0].message : '')).join(' | ')))` });
+  await session.detach();
+  assert.ok(!exceptionDetails, JSON.stringify(exceptionDetails));
+  assert.deepEqual(result.value, [], `${name}: axe`);
+}
+
+async function check(name, { picture = true } = {}) {
+  for (const theme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme: theme });
+    await page.setViewportSize({ width: 1360, height: 860 });
+    await page.waitForTimeout(60);
+    await checkAccess(`${name} ${theme}`);
+    if (shots && picture) await page.screenshot({ path: `${shots}/${name}-${theme}.png` });
+  }
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.waitForTimeout(120);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(wide <= 0, `${name}: ${wide} px wider than a phone`);
+  await checkAccess(`${name} phone`);
+  if (shots && picture) await page.screenshot({ path: `${shots}/${name}-phone.png` });
+  await page.setViewportSize({ width: 1360, height: 860 });
+  await page.emulateMedia({ colorScheme: 'light' });
+  assert.deepEqual(await page.evaluate(() => window.violations), [], `${name}: policy`);
+  assert.deepEqual(said, [], `${name}: console`);
+  assert.ok(!(await page.title()).includes('owned'), `${name}: script ran`);
+  assert.equal(await page.locator('main img, main script').count(), 0, `${name}: markup of a label`);
+  const foreign = requests.filter((r) => !r.startsWith(url) && !r.startsWith(quietUrl) && !/^(blob|data):/.test(r));
+  assert.deepEqual(foreign, [], `${name}: requests elsewhere`);
+  console.log(`${name}: ok`);
+}
+const open = (path, base = url) => page.goto(`${base}/${path}`);
+const see = (text) => page.getByText(text, { exact: false }).first().waitFor({ timeout: 15000 });
+
+async function run() {
+  // Now
+  await open('');
+  await see('HighLoad');
+  const first = requests.filter((r) => !r.includes('query_range') && !r.startsWith('data:'));
+  assert.ok(first.length <= 5, `first page: ${first.join(' ')}`);
+  await page.locator('.alert.firing').nth(2).waitFor();
+  assert.equal(await page.locator('.alert.pending').count(), 1);
+  await see('1 of 2 down').catch(() => see('of 3 down'));
+  await page.locator('.spark svg').first().waitFor({ timeout: 15000 });
+  await see('1 failing');
+  await page.locator('.alert .row').first().click();
+  await see('runbooks.example');
+  assert.equal(await page.locator('a[href^="javascript"]').count(), 0);
+  assert.equal(await page.locator('dd a[href="https://runbooks.example/high-load"]').count(), 1);
+  await check('now');
+
+  // Keys
+  await page.keyboard.press('g');
+  await page.keyboard.press('t');
+  await page.waitForURL('**/targets');
+  await page.keyboard.press('?');
+  await page.locator('dialog[open]').waitFor();
+  await check('keys');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('/');
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('type')), 'search');
+
+  // Targets
+  await open('targets');
+  await see('connection refused').catch(() => see('refused'));
+  await page.locator('.target.down .row').click();
+  await see('discovered');
+  await check('targets');
+  await open('service-discovery');
+  await see('dropped by relabelling');
+  await check('discovery');
+
+  // Explore: a table, completion, an error, a graph
+  await open('query');
+  const box = page.locator('textarea');
+  await box.fill('');
+  await box.pressSequentially('loa');
+  await page.locator('[role=option]', { hasText: 'load' }).first().waitFor();
+  await box.pressSequentially('d{sha');
+  await page.locator('[role=option]', { hasText: 'shard' }).first().waitFor();
+  await page.keyboard.press('ArrowDown');
+  await check('completion');
+  await box.focus();
+  await box.fill('load');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**g0.expr=load*');
+  await page.locator('.results .row').nth(3).waitFor();
+  await check('table');
+  await box.fill('sum by (job (load)');
+  await page.keyboard.press('Enter');
+  await page.locator('.query-error pre').waitFor();
+  assert.equal(said.length, 1); // the browser itself says that the answer was 400
+  assert.match(said.pop(), /status of 400/);
+  await check('error');
+  await open('query?g0.expr=load&g0.tab=graph&g0.range_input=30s&g1.expr=sum+by+(job)+(up)&g1.tab=0&g1.range_input=1m');
+  await page.locator('.legend button').nth(4).waitFor();
+  assert.equal(await page.locator('.plot canvas').count(), 2);
+  await page.locator('.plot .u-over').first().hover({ position: { x: 1000, y: 100 } });
+  await page.waitForTimeout(300);
+  await check('graph');
+  await page.locator('.legend button').first().click();
+  assert.equal(await page.locator('.panel').first().locator('.legend button[aria-pressed=false]').count(), 3);
+  await page.locator('.legend button').first().click();
+  await page.getByRole('button', { name: 'Stacked' }).first().click();
+  await page.waitForURL('**display_mode=stacked*');
+  await check('stacked');
+  await open('graph?g0.expr=up&g0.tab=1');
+  await page.waitForURL('**/query?g0.expr=up&g0.tab=1');
+  await page.locator('.results .row').nth(1).waitFor();
+
+  // Alerts, rules, status
+  await open('alerts');
+  await see('Never');
+  await check('alerts');
+  await open('rules');
+  await see('job:load:max');
+  await page.locator('.rule.err .error').waitFor();
+  await check('rules');
+  await open('status');
+  await see('Narthex');
+  await see('Retention');
+  await check('status');
+  await open('tsdb-status');
+  await see('Series by metric');
+  await page.locator('.bars a').nth(8).waitFor();
+  await check('storage');
+  await open('config');
+  await see('scrape_configs');
+  await check('config');
+  await open('flags');
+  await see('--storage.tsdb.path');
+  await check('flags');
+  await open('alertmanager-discovery');
+  await see('No Alertmanager');
+  await check('alertmanagers');
+
+  // Nothing wrong, under a prefix
+  await open('', quietUrl);
+  await see('Nothing is wrong');
+  await check('quiet');
+  await page.getByRole('link', { name: 'Explore', exact: true }).click();
+  await page.waitForURL('**/prom/query');
+}
+
+try {
+  await run();
+} catch (e) {
+  if (shots) await page.screenshot({ path: `${shots}/failed.png` });
+  console.log(e.message, said);
+  process.exitCode = 1;
+} finally {
+  await context.close();
+}
