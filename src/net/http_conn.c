@@ -269,6 +269,12 @@ static int find_route(Exchange *e, HttpMatch *m, Str *ret_better) {
         }
         return 404;
     }
+    if (raw.n == 1 && e->x.path.n > 1 && e->x.path.p[e->x.path.n - 1] != '/') {
+        /* "/prom" alone: what its page names relatively would lie outside the prefix. */
+        *ret_better = arena_printf(&e->x.arena, "%.*s/%s%.*s", SA(e->x.path),
+                                   e->x.raw_query.n ? "?" : "", SA(e->x.raw_query));
+        return 404;
+    }
     if (!url_decode(raw, false, &e->x.arena, &path)) {
         return 400;
     }

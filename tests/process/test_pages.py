@@ -131,11 +131,14 @@ def old_links_lead_on(folder, running):
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_):
             return None
-    try:
-        urllib.request.build_opener(Stay).open(n.url + "/prom/graph?g0.expr=up&g0.tab=1")
-        raise AssertionError("no redirect")
-    except urllib.error.HTTPError as e:
-        assert (e.code, e.headers["Location"]) == (302, "query?g0.expr=up&g0.tab=1"), (e.code, e.headers)
+    def leads_to(path):
+        try:
+            return urllib.request.build_opener(Stay).open(n.url + path).status, None
+        except urllib.error.HTTPError as e:
+            return e.code, e.headers["Location"]
+    assert leads_to("/prom/graph?g0.expr=up&g0.tab=1") == (302, "query?g0.expr=up&g0.tab=1")
+    assert leads_to("/prom") == (301, "/prom/"), leads_to("/prom")
+    assert leads_to("/prom/") == (200, None)
     assert n.get("/prom/targets").status == 200
     text = n.get("/prom/").body.decode()
     assert not re.search(r'(?:src|href)="/', text), "an absolute address would lose the prefix"
