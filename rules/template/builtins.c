@@ -52,7 +52,7 @@ static int index_at(TmplRun *run, TmplValue i, size_t n, bool end, size_t *ret) 
 }
 
 static int index_one(TmplRun *run, TmplValue from, TmplValue key, TmplValue *ret) {
-    size_t i;
+    size_t i = 0;
     int r;
     switch (from.kind) {
     case TMPL_LIST:
