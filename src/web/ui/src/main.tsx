@@ -117,6 +117,7 @@ function Page({ path }: { path: string }) {
 
 function App() {
   const [path, setPath] = useState(here());
+  const [search, setSearch] = useState(location.search);
   const [theme, setTheme] = useState<Theme>(storedTheme());
   const [utc, setUtcState] = useState(isUtc());
   const [help, setHelp] = useState(false);
@@ -124,7 +125,7 @@ function App() {
   const name = pages.find((p) => p[0] === parent)?.[1] ?? '';
   useKeys(() => setHelp(true));
   useEffect(() => {
-    const onPop = () => setPath(here());
+    const onPop = () => { setPath(here()); setSearch(location.search); };
     window.addEventListener('popstate', onPop);
     document.addEventListener('click', followLink);
     return () => window.removeEventListener('popstate', onPop);
@@ -147,7 +148,7 @@ function App() {
       </div>
     </header>
     <Strip />
-    <main id="main" tabIndex={-1} key={`${path}${utc}`}><h1 class="unseen">{name}</h1><Page path={path} /></main>
+    <main id="main" tabIndex={-1} key={`${path}${path === 'query' ? '' : search}${utc}`}><h1 class="unseen">{name}</h1><Page path={path} /></main>
     {help && <Help onClose={() => setHelp(false)} />}
   </>;
 }

@@ -98,6 +98,10 @@ async function run() {
   // Targets
   await open('targets');
   await see('connection refused');
+  await page.locator('.target.up').first().waitFor();
+  await page.getByRole('link', { name: /1 of [23] down/ }).click();
+  await page.waitForURL('**/targets?state=down');
+  await page.locator('.target.up').first().waitFor({ state: 'detached' });
   await page.locator('.target.down .row').click();
   await see('discovered');
   await check('targets');
