@@ -662,6 +662,7 @@ int main(int argc, char **argv) {
         if ((size_t)print > options.targets)
             die("--print: there are only %zu targets", options.targets);
         fwrite(out, 1, render(out, (size_t)print - 1, age > 0 ? age : 0), stdout);
+        free(out);
         return 0;
     }
 

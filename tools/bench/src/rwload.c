@@ -401,6 +401,7 @@ static int report(struct worker *workers, double wall) {
         putchar((unsigned char)*error < ' ' ? ' ' : *error);
     }
     printf("\"}\n");
+    free(all);
     return sum.failed_requests ? 1 : 0;
 }
 
@@ -532,5 +533,14 @@ int main(int argc, char **argv) {
     }
     for (size_t i = 0; i < options.connections; i++)
         pthread_join(workers[i].thread, NULL);
-    return report(workers, clock_seconds(CLOCK_MONOTONIC) - started);
+    int code = report(workers, clock_seconds(CLOCK_MONOTONIC) - started);
+    for (size_t i = 0; i < options.connections; i++) {
+        free(workers[i].body);
+        free(workers[i].packed);
+        free(workers[i].values);
+        free(workers[i].sums);
+        free(workers[i].latencies);
+    }
+    free(workers);
+    return code;
 }
