@@ -363,7 +363,7 @@ static int range_packed(const Chunk *c, Bytes b, int64_t from, int64_t to, int64
 int columns_decode_range(const Chunk *c, int64_t from, int64_t to, int64_t *t, double *v,
                          uint32_t *ret_n) {
     Parts p;
-    Window w;
+    Window w = {0};
     int r = find_parts(c, &p);
     if (r == 0) {
         r = p.times_kind == TIMES_PACKED ? range_packed(c, p.times, from, to, t, &w)
