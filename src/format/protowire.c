@@ -87,7 +87,6 @@ int proto_next(ProtoReader *r, ProtoField *ret) {
 }
 
 int proto_packed_varint(const ProtoField *f, const uint8_t **at, uint64_t *ret) {
-    const uint8_t *start = (const uint8_t *)f->bytes.p, *end = start + f->bytes.n;
     if (f->type == PROTO_VARINT) {
         /* The field's own address serves as "already given". */
         bool given = *at != NULL;
@@ -98,6 +97,7 @@ int proto_packed_varint(const ProtoField *f, const uint8_t **at, uint64_t *ret) 
     if (f->type != PROTO_BYTES) {
         return -EBADMSG;
     }
+    const uint8_t *start = (const uint8_t *)f->bytes.p, *end = start + f->bytes.n;
     *at = *at ? *at : start;
     if (*at == end) {
         return 0;
@@ -106,7 +106,6 @@ int proto_packed_varint(const ProtoField *f, const uint8_t **at, uint64_t *ret) 
 }
 
 int proto_packed_double(const ProtoField *f, const uint8_t **at, double *ret) {
-    const uint8_t *start = (const uint8_t *)f->bytes.p, *end = start + f->bytes.n;
     if (f->type == PROTO_FIXED64) {
         bool given = *at != NULL;
         *at = (const uint8_t *)f;
@@ -116,8 +115,9 @@ int proto_packed_double(const ProtoField *f, const uint8_t **at, double *ret) {
     if (f->type != PROTO_BYTES) {
         return -EBADMSG;
     }
-    ProtoReader r = {*at ? *at : start, end};
-    if (r.p == end) {
+    const uint8_t *start = (const uint8_t *)f->bytes.p;
+    ProtoReader r = {*at ? *at : start, start + f->bytes.n};
+    if (r.p == r.end) {
         return 0;
     }
     ProtoField one;
