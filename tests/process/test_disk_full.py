@@ -120,7 +120,7 @@ def a_full_disk_refuses_samples_until_there_is_room(folder, running):
     seen = n.value("a") or 0
     wait_for("fresh samples", lambda: (n.value("a") or 0) > seen)
     assert all(writer.write(n) for _ in range(20)), writer.last.body
-    assert "writing works again" in n.log()
+    wait_for("word of it", lambda: "writing works again" in n.log())
 
     n.child.send_signal(signal.SIGKILL)
     n.child.wait()

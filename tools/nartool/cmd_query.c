@@ -33,6 +33,13 @@ static bool take_format(Args *a, Format *ret) {
     return true;
 }
 
+/* The moment of the command: all relative times of one command line count from it. */
+static int64_t now_ms(void) {
+    static int64_t now;
+    now = now ? now : clock_wall_ms();
+    return now;
+}
+
 /* Unix seconds, RFC3339, "now", or "-1h". */
 static bool take_time(Args *a, const char *name, int64_t fallback_ms, int64_t *ret_ms) {
     Str text = args_flag(a, name);
@@ -43,7 +50,7 @@ static bool take_time(Args *a, const char *name, int64_t fallback_ms, int64_t *r
         return true;
     }
     if (text.n > 1 && text.p[0] == '-' && duration_parse(str_from(text, 1), ret_ms, &p) == 0) {
-        *ret_ms = clock_wall_ms() - *ret_ms;
+        *ret_ms = now_ms() - *ret_ms;
         return true;
     }
     if (number_parse(text, &seconds)) {
@@ -174,7 +181,7 @@ static int run_query(Str server, const char *path, Str form, Format format) {
 int cmd_query_instant(Args *a) {
     Format format;
     int64_t time;
-    if (!take_format(a, &format) || !take_time(a, "--time", clock_wall_ms(), &time) ||
+    if (!take_format(a, &format) || !take_time(a, "--time", now_ms(), &time) ||
         !args_expect(a, 2, 2, "[--time=TIME] [-o FORMAT] SERVER EXPR")) {
         return EXIT_USAGE;
     }
@@ -199,7 +206,7 @@ int cmd_query_range(Args *a) {
     Format format;
     int64_t start, end, step = 0;
     Str step_text = args_flag(a, "--step");
-    if (!take_format(a, &format) || !take_time(a, "--end", clock_wall_ms(), &end) ||
+    if (!take_format(a, &format) || !take_time(a, "--end", now_ms(), &end) ||
         !take_time(a, "--start", end - 5 * MINUTE_MS, &start) ||
         !args_expect(a, 2, 2,
                      "[--start=TIME] [--end=TIME] [--step=DURATION] [-o FORMAT] SERVER EXPR")) {

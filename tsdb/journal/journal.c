@@ -17,6 +17,7 @@
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(128) << 20)
 #define SYNC_INTERVAL_DEFAULT_MS 1000
 #define BATCH_BYTES_MAX (8u << 20)
+#define QUIET_NS INT64_C(1000000000)
 
 struct JournalCommit {
     const Buf *bytes;
@@ -100,6 +101,7 @@ static int rotate(Journal *j) {
 
 static void tell_write_failure(Journal *j, int r) {
     metric_inc(j->writes_failed);
+    j->failed_ns = clock_mono_ns();
     if (!j->full_disk_logged) {
         j->full_disk_logged = true;
         log_error("tsdb",
@@ -110,8 +112,10 @@ static void tell_write_failure(Journal *j, int r) {
     }
 }
 
+/* A disk that is nearly full takes small writes between refused ones: it works again once nothing
+ * was refused for a while. */
 static void tell_write_success(Journal *j) {
-    if (j->full_disk_logged) {
+    if (j->full_disk_logged && clock_mono_ns() - j->failed_ns > QUIET_NS) {
         j->full_disk_logged = false;
         log_info("tsdb", "Journal: writing works again", L_CSTR("dir", j->dir));
     }

@@ -34,6 +34,7 @@ struct Journal {
     JournalCommit *first, **last; /* waiting to be written */
     bool writing;                 /* a thread is writing for all */
     bool full_disk_logged;
+    int64_t failed_ns; /* when a write was refused last */
 
     bool dirty, stopping;
     VEC(int) to_sync; /* earlier segments, to be synced and closed by the syncing thread */
