@@ -1,5 +1,6 @@
 /* /rules and /alerts: from the rule manager's snapshot, on the loop thread. */
 #include "api/handlers.h"
+#include "api/json_fields.h"
 #include "api/params.h"
 #include "api/reply.h"
 #include "base/numtext.h"
@@ -7,48 +8,23 @@
 #include "model/duration.h"
 #include "model/sha256.h"
 
-static void add_text(JsonWriter *w, const char *key, Str value) {
-    json_key(w, str_of(key));
-    json_add_str(w, value);
-}
-
-static void add_labels(JsonWriter *w, const char *key, Labels l) {
-    json_key(w, str_of(key));
-    json_begin_object(w);
-    for (size_t i = 0; i < l.n; i++) {
-        json_label_key(w, l.v[i].name);
-        json_add_label(w, l.v[i].value);
-    }
-    json_end_object(w);
-}
-
 static void add_number(JsonWriter *w, const char *key, double v) {
     json_key(w, str_of(key));
     json_add_double(w, v);
-}
-
-static void add_time(JsonWriter *w, const char *key, int64_t ms) {
-    CLEANUP(buf_deinit) Buf text = BUF_INIT(64);
-    if (ms) {
-        time_format_rfc3339(&text, ms);
-    } else {
-        buf_add_cstr(&text, "0001-01-01T00:00:00Z");
-    }
-    add_text(w, key, buf_str(&text));
 }
 
 static void add_alert(JsonWriter *w, const AlertInfo *a) {
     CLEANUP(buf_deinit) Buf value = BUF_INIT(64);
     number_format_e(&value, a->value);
     json_begin_object(w);
-    add_labels(w, "labels", a->labels);
-    add_labels(w, "annotations", a->annotations);
-    add_text(w, "state", str_of(alert_state_text(a->state)));
-    add_time(w, "activeAt", a->active_at_ms);
+    json_field_labels(w, "labels", a->labels);
+    json_field_labels(w, "annotations", a->annotations);
+    json_field_text(w, "state", str_of(alert_state_text(a->state)));
+    json_field_time(w, "activeAt", a->active_at_ms);
     if (a->keep_firing_since_ms) {
-        add_time(w, "keepFiringSince", a->keep_firing_since_ms);
+        json_field_time(w, "keepFiringSince", a->keep_firing_since_ms);
     }
-    add_text(w, "value", buf_str(&value));
+    json_field_text(w, "value", buf_str(&value));
     json_end_object(w);
 }
 
@@ -112,13 +88,14 @@ static bool rule_wanted(const RuleFilter *f, const RuleInfo *rule) {
 }
 
 static void add_alerting(JsonWriter *w, const RuleFilter *f, const RuleInfo *rule) {
-    add_text(w, "state", rule->evaluated ? str_of(alert_state_text(rule->state)) : STR("unknown"));
-    add_text(w, "name", rule->name);
-    add_text(w, "query", rule->query);
+    json_field_text(w, "state",
+                    rule->evaluated ? str_of(alert_state_text(rule->state)) : STR("unknown"));
+    json_field_text(w, "name", rule->name);
+    json_field_text(w, "query", rule->query);
     add_number(w, "duration", rule->for_s);
     add_number(w, "keepFiringFor", rule->keep_firing_for_s);
-    add_labels(w, "labels", rule->labels);
-    add_labels(w, "annotations", rule->annotations);
+    json_field_labels(w, "labels", rule->labels);
+    json_field_labels(w, "annotations", rule->annotations);
     json_key(w, STR("alerts"));
     if (!f->alerts) {
         json_add_null(w);
@@ -136,26 +113,26 @@ static void add_rule(JsonWriter *w, const RuleFilter *f, const RuleInfo *rule) {
     if (rule->alerting) {
         add_alerting(w, f, rule);
     } else {
-        add_text(w, "name", rule->name);
-        add_text(w, "query", rule->query);
+        json_field_text(w, "name", rule->name);
+        json_field_text(w, "query", rule->query);
         if (rule->labels.n) {
-            add_labels(w, "labels", rule->labels);
+            json_field_labels(w, "labels", rule->labels);
         }
     }
-    add_text(w, "health", str_of(rule_health_text(rule->health)));
+    json_field_text(w, "health", str_of(rule_health_text(rule->health)));
     if (rule->last_error.n) {
-        add_text(w, "lastError", rule->last_error);
+        json_field_text(w, "lastError", rule->last_error);
     }
     add_number(w, "evaluationTime", rule->evaluation_time_s);
-    add_time(w, "lastEvaluation", rule->last_evaluation_ms);
-    add_text(w, "type", rule->alerting ? STR("alerting") : STR("recording"));
+    json_field_time(w, "lastEvaluation", rule->last_evaluation_ms);
+    json_field_text(w, "type", rule->alerting ? STR("alerting") : STR("recording"));
     json_end_object(w);
 }
 
 static void add_group(Reply *r, JsonWriter *w, const RuleFilter *f, const RuleGroupInfo *g) {
     json_begin_object(w);
-    add_text(w, "name", g->name);
-    add_text(w, "file", g->file);
+    json_field_text(w, "name", g->name);
+    json_field_text(w, "file", g->file);
     json_key(w, STR("rules"));
     json_begin_array(w);
     for (size_t i = 0; i < g->n_rules && reply_room(r); i++) {
@@ -168,7 +145,7 @@ static void add_group(Reply *r, JsonWriter *w, const RuleFilter *f, const RuleGr
     json_key(w, STR("limit"));
     json_add_int(w, g->limit);
     add_number(w, "evaluationTime", g->evaluation_time_s);
-    add_time(w, "lastEvaluation", g->last_evaluation_ms);
+    json_field_time(w, "lastEvaluation", g->last_evaluation_ms);
     json_end_object(w);
 }
 
@@ -226,7 +203,7 @@ static void reply_rules(HttpExchange *x, const RulesSnapshot *s, const RuleFilte
     }
     json_end_array(&w);
     if (next.p) {
-        add_text(&w, "groupNextToken", next);
+        json_field_text(&w, "groupNextToken", next);
     }
     json_end_object(&w);
     reply_end(&r, NULL, 0, NULL, 0);

@@ -3,37 +3,13 @@
 #include <unistd.h>
 
 #include "api/handlers.h"
+#include "api/json_fields.h"
 #include "api/params.h"
 #include "api/reply.h"
 #include "base/map.h"
 #include "base/numtext.h"
 #include "format/json.h"
 #include "model/duration.h"
-
-static void add_text(JsonWriter *w, const char *key, Str value) {
-    json_key(w, str_of(key));
-    json_add_str(w, value);
-}
-
-static void add_labels(JsonWriter *w, const char *key, Labels l) {
-    json_key(w, str_of(key));
-    json_begin_object(w);
-    for (size_t i = 0; i < l.n; i++) {
-        json_label_key(w, l.v[i].name);
-        json_add_label(w, l.v[i].value);
-    }
-    json_end_object(w);
-}
-
-static void add_time(JsonWriter *w, const char *key, int64_t ms) {
-    CLEANUP(buf_deinit) Buf text = BUF_INIT(64);
-    if (ms) {
-        time_format_rfc3339(&text, ms);
-    } else {
-        buf_add_cstr(&text, "0001-01-01T00:00:00Z");
-    }
-    add_text(w, key, buf_str(&text));
-}
 
 /* A walk over targets or pools while an answer is being written. */
 typedef struct Walk {
@@ -59,18 +35,18 @@ static int add_target(void *arg, const TargetView *t) {
     const Walk *k = arg;
     JsonWriter *w = k->w;
     json_begin_object(w);
-    add_labels(w, "discoveredLabels", t->discovered);
-    add_labels(w, "labels", t->labels);
-    add_text(w, "scrapePool", t->pool);
-    add_text(w, "scrapeUrl", t->url);
-    add_text(w, "globalUrl", global_url(&k->r->x->arena, t->url));
-    add_text(w, "lastError", t->last_error);
-    add_time(w, "lastScrape", t->last_scrape_ms);
+    json_field_labels(w, "discoveredLabels", t->discovered);
+    json_field_labels(w, "labels", t->labels);
+    json_field_text(w, "scrapePool", t->pool);
+    json_field_text(w, "scrapeUrl", t->url);
+    json_field_text(w, "globalUrl", global_url(&k->r->x->arena, t->url));
+    json_field_text(w, "lastError", t->last_error);
+    json_field_time(w, "lastScrape", t->last_scrape_ms);
     json_key(w, STR("lastScrapeDuration"));
     json_add_double(w, t->last_duration_s);
-    add_text(w, "health", str_of(target_health_text(t->health)));
-    add_text(w, "scrapeInterval", t->interval);
-    add_text(w, "scrapeTimeout", t->timeout);
+    json_field_text(w, "health", str_of(target_health_text(t->health)));
+    json_field_text(w, "scrapeInterval", t->interval);
+    json_field_text(w, "scrapeTimeout", t->timeout);
     json_end_object(w);
     return reply_room(k->r) ? 0 : -ECANCELED;
 }
@@ -78,8 +54,8 @@ static int add_target(void *arg, const TargetView *t) {
 static int add_dropped(void *arg, const TargetView *t) {
     const Walk *k = arg;
     json_begin_object(k->w);
-    add_labels(k->w, "discoveredLabels", t->discovered);
-    add_text(k->w, "scrapePool", t->pool);
+    json_field_labels(k->w, "discoveredLabels", t->discovered);
+    json_field_text(k->w, "scrapePool", t->pool);
     json_end_object(k->w);
     return reply_room(k->r) ? 0 : -ECANCELED;
 }
@@ -149,16 +125,16 @@ void api_scrape_pools(HttpExchange *x, void *arg) {
 }
 
 static void add_metadata(JsonWriter *w, const Metadata *m) {
-    add_text(w, "type", str_of(metric_type_text(m->type)));
-    add_text(w, "help", m->help);
-    add_text(w, "unit", m->unit);
+    json_field_text(w, "type", str_of(metric_type_text(m->type)));
+    json_field_text(w, "help", m->help);
+    json_field_text(w, "unit", m->unit);
 }
 
 /* The same keys in the order of /metadata. */
 static void add_metric_metadata(JsonWriter *w, const Metadata *m) {
-    add_text(w, "type", str_of(metric_type_text(m->type)));
-    add_text(w, "unit", m->unit);
-    add_text(w, "help", m->help);
+    json_field_text(w, "type", str_of(metric_type_text(m->type)));
+    json_field_text(w, "unit", m->unit);
+    json_field_text(w, "help", m->help);
 }
 
 /* /targets/metadata: every metric of every target that fits. */
@@ -181,9 +157,9 @@ static int add_target_metric(void *arg, Str metric, const Metadata *m) {
     }
     k->given++;
     json_begin_object(w);
-    add_labels(w, "target", k->target);
+    json_field_labels(w, "target", k->target);
     if (!k->metric.n) {
-        add_text(w, "metric", metric);
+        json_field_text(w, "metric", metric);
     }
     add_metadata(w, m);
     json_end_object(w);
