@@ -197,12 +197,19 @@ static int recording_eval(Rule *r, EvalContext *cx, const PromqlResult *res, Rul
     return 0;
 }
 
+PromqlResult *rule_query(const EvalContext *cx, Str query) {
+    int64_t t = cx->ts - cx->query_offset_ms;
+    return promql_exec(cx->o->engine, cx->o->storage,
+                       &(PromqlRequest){.query = query,
+                                        .start_ms = t,
+                                        .end_ms = t,
+                                        .cancel = cx->cancel,
+                                        .origin = &cx->origin});
+}
+
 int rule_eval(Rule *r, EvalContext *cx, PromqlResult **ret_result, RuleSamples *out,
               Str *ret_error) {
-    int64_t t = cx->ts - cx->query_offset_ms;
-    PromqlResult *res = promql_exec(
-        cx->o->engine, cx->o->storage,
-        &(PromqlRequest){.query = r->def->expr, .start_ms = t, .end_ms = t, .cancel = cx->cancel});
+    PromqlResult *res = rule_query(cx, r->def->expr);
     *ret_result = res;
     if (res->outcome != PROMQL_OK) {
         *ret_error = str_of(res->error ? res->error : "query failed");
