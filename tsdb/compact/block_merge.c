@@ -26,6 +26,7 @@ typedef struct SourceChunk {
 typedef struct MergeSample {
     int64_t t;
     double v;
+    HistogramSample histogram; /* neither h nor fh: the sample is v */
     uint32_t source;
 } MergeSample;
 
@@ -36,6 +37,7 @@ typedef struct BlockMerge {
     const atomic_bool *cancel;
     VEC(SourceChunk) chunks;
     VEC(MergeSample) samples;
+    VEC(HistogramSamples) histograms; /* decoded chunks that samples point into */
     int64_t t[CHUNK_SAMPLES_MAX];
     double f[CHUNK_SAMPLES_MAX];
 } BlockMerge;
@@ -122,7 +124,9 @@ static int write_samples(BlockMerge *m) {
         if (i > 0 && s->t == s[-1].t) {
             continue; /* the block named first wins */
         }
-        int r = block_writer_samples(m->writer, &s->t, &s->v, 1);
+        int r = s->histogram.h || s->histogram.fh
+                    ? block_writer_histogram(m->writer, &s->histogram)
+                    : block_writer_samples(m->writer, &s->t, &s->v, 1);
         if (r < 0) {
             return r;
         }
@@ -130,22 +134,47 @@ static int write_samples(BlockMerge *m) {
     return 0;
 }
 
+static int gather_floats(BlockMerge *m, const Chunk *c, uint32_t source) {
+    int r = chunk_decode(c, m->t, m->f);
+    for (uint32_t k = 0; r == 0 && k < c->n; k++) {
+        vec_push(&m->samples, (MergeSample){.t = m->t[k], .v = m->f[k], .source = source});
+    }
+    return r;
+}
+
+static int gather_histograms(BlockMerge *m, const Chunk *c, uint32_t source) {
+    vec_push(&m->histograms, (HistogramSamples){0});
+    HistogramSamples *s = &m->histograms.v[m->histograms.n - 1];
+    int r = histogram_chunk_decode(c, s);
+    for (uint32_t k = 0; r == 0 && k < s->n; k++) {
+        HistogramSample h = histogram_samples_at(s, k);
+        vec_push(&m->samples, (MergeSample){.t = h.t, .histogram = h, .source = source});
+    }
+    return r;
+}
+
+static void drop_histograms(BlockMerge *m) {
+    for (size_t i = 0; i < m->histograms.n; i++) {
+        histogram_samples_deinit(&m->histograms.v[i]);
+    }
+    m->histograms.n = 0;
+}
+
 static int merge_overlapping(BlockMerge *m, const SourceChunk *v, size_t n) {
+    int r = 0;
     m->samples.n = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && r == 0; i++) {
         Chunk c;
-        int r = chunk_bytes(m, &v[i], &c);
+        r = chunk_bytes(m, &v[i], &c);
         if (r == 0) {
-            r = chunk_decode(&c, m->t, m->f);
-        }
-        if (r < 0) {
-            return r;
-        }
-        for (uint32_t k = 0; k < c.n; k++) {
-            vec_push(&m->samples, (MergeSample){m->t[k], m->f[k], v[i].source});
+            r = chunk_encoding_kind(c.encoding) == SAMPLE_FLOAT
+                    ? gather_floats(m, &c, v[i].source)
+                    : gather_histograms(m, &c, v[i].source);
         }
     }
-    return write_samples(m);
+    r = r < 0 ? r : write_samples(m);
+    drop_histograms(m);
+    return r;
 }
 
 /* How many chunks from v[0] on hang together by overlapping. */
@@ -230,6 +259,7 @@ static void block_merge_free(BlockMerge *m) {
     block_writer_free(m->writer);
     vec_free(&m->chunks);
     vec_free(&m->samples);
+    vec_free(&m->histograms);
     mem_free(m->v);
     mem_free(m);
 }
