@@ -106,6 +106,10 @@ int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
                      const atomic_bool *cancel, char ret_id[27]);
 /* Of the oldest sample that is not in a block; walks all series. INT64_MAX when there is none. */
 int64_t head_oldest_time(Head *h);
+/* Time of the newest sample of a series given by a querier of this head that is still open. */
+int64_t head_series_end(Head *h, uint64_t handle);
+/* What is older is not the head's any more; INT64_MIN = nothing was taken from it yet. */
+int64_t head_lower_bound(Head *h);
 /* From now on samples before mint are refused. Waits for transactions that began before it (some
  * seconds at most: a longer one that has samples of that time fails at its commit); then none is on
  * its way. */

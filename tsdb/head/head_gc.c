@@ -35,6 +35,12 @@ int64_t head_oldest_time(Head *h) {
     return oldest;
 }
 
+int64_t head_series_end(Head *h, uint64_t handle) {
+    return atomic_load(&head_series_any(h, handle)->last);
+}
+
+int64_t head_lower_bound(Head *h) { return atomic_load(&h->truncated_at); }
+
 /* The oldest round of appenders or of queriers; UINT64_MAX = none. */
 static uint64_t oldest_pin(Head *h, bool appender) {
     uint64_t round = UINT64_MAX;
