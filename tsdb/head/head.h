@@ -168,8 +168,10 @@ typedef struct HeadCursor {
     int64_t range_start; /* of the last time seen */
     bool any;
     int64_t min, max;
-    uint64_t added, refused;
+    uint64_t added, refused, histograms, histograms_refused;
 } HeadCursor;
+/* Moves the cursor to a sample's range. */
+void head_cursor_begin(Head *h, HeadCursor *c, int64_t t);
 /* Adds to the open chunk; the series' lock is held. An AppendOutcome. */
 int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v);
 /* Tells the head what a cursor has seen. */
@@ -180,5 +182,6 @@ void head_lower(_Atomic int64_t *min, int64_t t);
 struct HeadMetrics {
     Metric *series, *chunks, *created, *removed, *not_found, *appended, *appenders, *min_time,
         *min_time_seconds, *max_time, *max_time_seconds, *truncations, *gc_seconds, *out_of_order,
-        *out_of_bound, *chunks_created, *chunks_removed, *chunk_bytes, *active_appenders;
+        *histograms_appended, *histograms_out_of_order, *out_of_bound, *chunks_created,
+        *chunks_removed, *chunk_bytes, *active_appenders;
 };
