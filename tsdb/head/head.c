@@ -1,4 +1,4 @@
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_late.h"
 
 #include <sys/mman.h>
 
@@ -58,6 +58,19 @@ static HeadMetrics *metrics_new(void) {
                                      "Total number of out of bound samples ingestion failed "
                                      "attempts with out of order support disabled.",
                                      "type=\"float\"");
+    static const double deltas[] = {600, 1800, 3600, 7200, 10800, 21600, 43200};
+    m->late_appended =
+        metric_counter("prometheus_tsdb_head_out_of_order_samples_appended_total",
+                       "Total number of appended out of order samples.", "type=\"float\"");
+    m->too_old = metric_counter("prometheus_tsdb_too_old_samples_total",
+                                "Total number of out of order samples ingestion failed attempts "
+                                "with out of support enabled, but sample outside of time window.",
+                                "type=\"float\"");
+    m->late_delta = metric_histogram("prometheus_tsdb_sample_ooo_delta",
+                                     "Delta in seconds by which a sample is considered out of "
+                                     "order (reported regardless of OOO time window and whether "
+                                     "sample is accepted or not).",
+                                     NULL, deltas, 7);
     m->chunks_created = metric_counter("prometheus_tsdb_head_chunks_created_total",
                                        "Total number of chunks created in the head", NULL);
     m->chunks_removed = metric_counter("prometheus_tsdb_head_chunks_removed_total",
@@ -110,6 +123,7 @@ int head_open(const HeadOptions *o, Head **ret) {
     atomic_init(&h->min_append, INT64_MIN);
     atomic_init(&h->truncated_at, INT64_MIN);
     atomic_init(&h->round, 1);
+    head_late_init(h);
     h->metrics = metrics_new();
     metrics_on_gather(set_gauges, h);
     *ret = h;
@@ -122,6 +136,7 @@ void head_free(Head *h) {
     }
     metrics_off_gather(set_gauges, h);
     head_drop_appenders(h);
+    head_late_deinit(h);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
         mem_free(atomic_load(&h->slabs[i]));
@@ -273,6 +288,7 @@ int head_series_move(Head *h, uint32_t to, Labels l) {
     s->cap = old->cap;
     s->full = old->full;
     head_index_release(&h->index, old->labels);
+    head_late_move(h, from, to);
     old->labels = NULL;
     old->data = NULL;
     atomic_store(&old->flags, 0);

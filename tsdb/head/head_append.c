@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_late.h"
 
 /* ---- one sample */
 
@@ -147,11 +147,12 @@ struct HeadAppender {
     Appender base;
     Head *head;
     HeadPin pin;
-    int64_t min_valid;
+    int64_t min_valid, min_late; /* bounds of what comes in order, and out of order */
+    int64_t max_time;            /* the head's at the beginning */
     bool bound_known;
-    VEC(JournalSample) samples;
+    VEC(JournalSample) samples, late;
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
-    uint64_t out_of_order, out_of_bound;
+    uint64_t out_of_order, out_of_bound, too_old;
     Buf bytes, scratch;
     HeadAppender *next; /* among those kept */
 };
@@ -171,6 +172,9 @@ static bool in_bounds(HeadAppender *a, int64_t t) {
         }
         int64_t bound = MAX(atomic_load(&a->head->min_valid), atomic_load(&a->head->min_append));
         a->min_valid = MAX(bound, max - a->head->range_ms / 2);
+        int64_t window = atomic_load(&a->head->late_window);
+        a->min_late = window > 0 ? max - window : INT64_MAX;
+        a->max_time = max;
         a->bound_known = true;
     }
     return t >= a->min_valid;
@@ -250,11 +254,32 @@ static bool repeats_pending(const HeadAppender *a, uint32_t slot, int64_t t) {
     return last && last->slot == slot && t <= last->t;
 }
 
+static void note_unlogged(HeadAppender *a, const HeadSeries *s, uint32_t slot) {
+    if (UNLIKELY(!(atomic_load_explicit(&s->flags, memory_order_acquire) & SERIES_LOGGED))) {
+        vec_push(&a->unlogged, slot);
+    }
+}
+
+static bool takes_late(const HeadAppender *a) { return a->min_late < INT64_MAX; }
+
+/* Prometheus' rule: up to the window behind the newest sample of all, whatever the series holds. */
+static int add_late(HeadAppender *a, const HeadSeries *s, uint32_t slot, int64_t t, double v) {
+    metric_observe(a->head->metrics->late_delta, (double)(a->max_time - t) / 1000);
+    if (t < a->min_late) {
+        a->too_old++;
+        return APPEND_TOO_OLD;
+    }
+    note_unlogged(a, s, slot);
+    vec_push(&a->late, (JournalSample){.slot = slot, .t = t, .v = v});
+    return APPEND_OK;
+}
+
 static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t, double v,
                         int64_t st) {
     (void)st; /* this head keeps no start timestamps */
     HeadAppender *a = (HeadAppender *)base;
-    if (UNLIKELY(!in_bounds(a, t))) {
+    bool early = in_bounds(a, t);
+    if (UNLIKELY(!early && !takes_late(a))) {
         a->out_of_bound++;
         return APPEND_OUT_OF_BOUNDS;
     }
@@ -263,19 +288,23 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
     if (r != APPEND_OK) {
         return r;
     }
-    r = check_order(s, t, v);
+    uint32_t slot = (uint32_t)(*ref - 1);
+    r = early ? check_order(s, t, v) : APPEND_OUT_OF_ORDER;
+    if (UNLIKELY(r == APPEND_OUT_OF_ORDER && takes_late(a))) {
+        return add_late(a, s, slot, t, v);
+    }
     if (r != APPEND_OK) {
         a->out_of_order += r == APPEND_OUT_OF_ORDER;
         return r;
     }
-    uint32_t slot = (uint32_t)(*ref - 1);
     if (repeats_pending(a, slot, t)) {
+        if (takes_late(a) && t < a->samples.v[a->samples.n - 1].t) {
+            return add_late(a, s, slot, t, v);
+        }
         a->out_of_order++;
         return APPEND_OK;
     }
-    if (UNLIKELY(!(atomic_load_explicit(&s->flags, memory_order_acquire) & SERIES_LOGGED))) {
-        vec_push(&a->unlogged, slot);
-    }
+    note_unlogged(a, s, slot);
     vec_push(&a->samples, (JournalSample){.slot = slot, .t = t, .v = v});
     return APPEND_OK;
 }
@@ -319,8 +348,10 @@ static void put_series(HeadAppender *a) {
     vec_free(&labels);
 }
 
+/* Late samples count as of now: the journal keeps them until a cut after this moment, which takes
+ * them along. */
 static int64_t newest_of(const HeadAppender *a) {
-    int64_t max = INT64_MIN;
+    int64_t max = a->late.n > 0 ? atomic_load(&a->head->max_time) : INT64_MIN;
     for (size_t i = 0; i < a->samples.n; i++) {
         max = MAX(max, a->samples.v[i].t);
     }
@@ -335,6 +366,7 @@ static int write_journal(HeadAppender *a) {
         put_series(a);
     }
     journal_put_samples(&a->bytes, &a->scratch, a->samples.v, a->samples.n);
+    journal_put_late(&a->bytes, &a->scratch, a->late.v, a->late.n);
     journal_seal(&a->bytes, 0);
     int r = journal_commit(a->head->journal, &a->bytes, newest_of(a));
     if (r < 0) {
@@ -375,10 +407,14 @@ static void apply(HeadAppender *a) {
         spin_unlock(&s->lock);
     }
     head_cursor_end(h, &c);
+    if (UNLIKELY(a->late.n > 0)) {
+        metric_add(h->metrics->late_appended, (double)head_late_add(h, a->late.v, a->late.n));
+    }
 }
 
 static void appender_delete(HeadAppender *a) {
     vec_free(&a->samples);
+    vec_free(&a->late);
     vec_free(&a->unlogged);
     buf_deinit(&a->bytes);
     buf_deinit(&a->scratch);
@@ -388,7 +424,7 @@ static void appender_delete(HeadAppender *a) {
 static void appender_keep(HeadAppender *a) {
     Head *h = a->head;
     size_t bytes = a->bytes.cap + a->scratch.cap + a->samples.cap * sizeof(*a->samples.v) +
-                   a->unlogged.cap * sizeof(*a->unlogged.v);
+                   a->late.cap * sizeof(*a->late.v) + a->unlogged.cap * sizeof(*a->unlogged.v);
     pthread_mutex_lock(&h->pin_lock);
     bool keep = bytes <= KEPT_BYTES_MAX && h->n_kept < KEPT_MAX;
     if (keep) {
@@ -417,6 +453,8 @@ static HeadAppender *appender_take(Head *h) {
     HeadAppender fresh = {.bytes = a->bytes, .scratch = a->scratch};
     fresh.samples.v = a->samples.v;
     fresh.samples.cap = a->samples.cap;
+    fresh.late.v = a->late.v;
+    fresh.late.cap = a->late.cap;
     fresh.unlogged.v = a->unlogged.v;
     fresh.unlogged.cap = a->unlogged.cap;
     buf_reset(&fresh.bytes);
@@ -441,6 +479,9 @@ static void appender_over(HeadAppender *a) {
     if (a->out_of_bound) {
         metric_add(h->metrics->out_of_bound, (double)a->out_of_bound);
     }
+    if (a->too_old) {
+        metric_add(h->metrics->too_old, (double)a->too_old);
+    }
     metric_add(h->metrics->active_appenders, -1);
     head_unpin(h, &a->pin);
     appender_keep(a);
@@ -449,7 +490,7 @@ static void appender_over(HeadAppender *a) {
 static int appender_end(Appender *base) {
     HeadAppender *a = (HeadAppender *)base;
     int r = 0;
-    if (a->samples.n > 0) {
+    if (a->samples.n + a->late.n > 0) {
         pthread_rwlock_rdlock(&a->head->commit_lock);
         r = check_bound(a);
         if (r == 0) {

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_late.h"
 
 #define RING 64
 #define WORKERS_MAX 16
@@ -53,12 +53,17 @@ static int apply_record(ReplayWorker *w, const ReplayItem *item) {
     int r = journal_samples_init(&it, item->type, buf_str(&item->payload));
     while (r == 0 && (r = journal_samples_next(&it, &sample)) > 0) {
         r = 0;
-        if (!is_mine(w, sample.slot) || sample.t < min) {
+        bool late = item->type == JOURNAL_LATE;
+        if (!is_mine(w, sample.slot) || (sample.t < min && !late)) {
             continue;
         }
         HeadSeries *s = head_series(h, sample.slot);
         if (!s) {
             w->unknown++;
+            continue;
+        }
+        if (late) {
+            (void)head_late_add(h, &sample, 1); /* what is there already stays */
             continue;
         }
         (void)head_sample_add(h, s, &c, sample.t, sample.v); /* refused then, refused now */
@@ -174,8 +179,14 @@ static int put_series(HeadReplay *r, Str payload) {
 
 int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time) {
     HeadReplay *r = replay;
-    if (rec->type == JOURNAL_SAMPLES || rec->type == JOURNAL_SAMPLES_TIMED) {
+    if (rec->type == JOURNAL_SAMPLES || rec->type == JOURNAL_SAMPLES_TIMED ||
+        rec->type == JOURNAL_LATE) {
         return put_samples(r, rec, max_time);
+    }
+    if (rec->type == JOURNAL_LATE_CUT || rec->type == JOURNAL_LATE_DONE) {
+        wait_until_at_most(r, 0);
+        head_late_replay_mark(r->head, rec->type == JOURNAL_LATE_DONE);
+        return 0;
     }
     Str payload;
     int e = journal_record_payload(rec, &r->scratch, &payload);
@@ -205,6 +216,7 @@ int head_replay_end(HeadReplay *r) {
         result = r->workers[i].result < 0 ? r->workers[i].result : result;
         unknown += r->workers[i].unknown;
     }
+    head_late_unfreeze(r->head);
     if (unknown > 0) {
         log_warn("tsdb", "Journal holds samples of series it does not describe",
                  L_INT("samples", unknown));

@@ -22,6 +22,7 @@ enum {
     SERIES_LIVE = 1,   /* slot in use */
     SERIES_GONE = 2,   /* left the index; memory stays for older readers */
     SERIES_LOGGED = 4, /* the journal knows its labels */
+    SERIES_LATE = 8,   /* has late samples (head_late.h): stays */
 };
 
 typedef struct HeadSeries {

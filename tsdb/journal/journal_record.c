@@ -232,8 +232,8 @@ static void put_times(Buf *b, uint8_t *column, const JournalSample *v, size_t n)
     put_column(b, column, (size_t)(p - column));
 }
 
-static void put_samples_record(Buf *b, Buf *scratch, const JournalSample *v, size_t n) {
-    bool timed = !same_time(v, n);
+static void put_samples_record(Buf *b, Buf *scratch, const JournalSample *v, size_t n, bool late) {
+    bool timed = late || !same_time(v, n);
     buf_reset(scratch);
     /* The columns are made behind the payload's own room, so that nothing is allocated anew. */
     size_t payload_max = n * 30 + 64;
@@ -251,13 +251,27 @@ static void put_samples_record(Buf *b, Buf *scratch, const JournalSample *v, siz
         put_column(scratch, column, put_slot_runs(column, v, n));
     }
     put_values(scratch, v, n);
-    put_record(b, timed ? JOURNAL_SAMPLES_TIMED : JOURNAL_SAMPLES, buf_str(scratch));
+    put_record(b,
+               late    ? JOURNAL_LATE
+               : timed ? JOURNAL_SAMPLES_TIMED
+                       : JOURNAL_SAMPLES,
+               buf_str(scratch));
 }
 
 void journal_put_samples(Buf *b, Buf *scratch, const JournalSample *v, size_t n) {
     for (size_t at = 0; at < n; at += SAMPLES_PER_RECORD) {
-        put_samples_record(b, scratch, v + at, MIN(n - at, (size_t)SAMPLES_PER_RECORD));
+        put_samples_record(b, scratch, v + at, MIN(n - at, (size_t)SAMPLES_PER_RECORD), false);
     }
+}
+
+void journal_put_late(Buf *b, Buf *scratch, const JournalSample *v, size_t n) {
+    for (size_t at = 0; at < n; at += SAMPLES_PER_RECORD) {
+        put_samples_record(b, scratch, v + at, MIN(n - at, (size_t)SAMPLES_PER_RECORD), true);
+    }
+}
+
+void journal_put_late_mark(Buf *b, bool done) {
+    put_record(b, done ? JOURNAL_LATE_DONE : JOURNAL_LATE_CUT, STR("\0"));
 }
 
 /* ---- reading */
@@ -352,7 +366,7 @@ static bool take_column(const uint8_t **p, const uint8_t *end, const uint8_t **f
 }
 
 int journal_samples_init(JournalSamples *it, uint8_t type, Str payload) {
-    *it = (JournalSamples){.timed = type == JOURNAL_SAMPLES_TIMED};
+    *it = (JournalSamples){.timed = type != JOURNAL_SAMPLES};
     const uint8_t *p = (const uint8_t *)payload.p, *end = p + payload.n;
     uint64_t later = 0;
     if (!varint_get(&p, end, &it->t) || !uvarint_get(&p, end, &it->left) ||
@@ -458,6 +472,9 @@ const char *journal_type_name(uint8_t type) {
         [JOURNAL_SAMPLES] = "samples",
         [JOURNAL_SAMPLES_TIMED] = "timed samples",
         [JOURNAL_BASE] = "checkpoint base",
+        [JOURNAL_LATE] = "late samples",
+        [JOURNAL_LATE_CUT] = "cut of late samples",
+        [JOURNAL_LATE_DONE] = "end of a cut of late samples",
     };
     return type < ARRAY_LEN(names) ? names[type] : NULL;
 }

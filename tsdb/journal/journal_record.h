@@ -20,6 +20,9 @@ typedef enum JournalType {
     JOURNAL_SAMPLES = 2,       /* floats that share one time */
     JOURNAL_SAMPLES_TIMED = 3, /* floats with times of their own */
     JOURNAL_BASE = 4,          /* first of a checkpoint: samples before this time are in blocks */
+    JOURNAL_LATE = 32,         /* as 3, of samples that came out of order */
+    JOURNAL_LATE_CUT = 33,     /* late samples up to here that are not written again go to blocks */
+    JOURNAL_LATE_DONE = 34,    /* those before the last such mark are in blocks */
 } JournalType;
 #define JOURNAL_TYPE_OPTIONAL 0x80
 
@@ -70,6 +73,9 @@ void journal_series_add(JournalSeriesWriter *w, uint32_t slot, Labels labels);
 void journal_series_end(JournalSeriesWriter *w);
 /* All samples of a commit in as many records as needed; `scratch` is only working space. */
 void journal_put_samples(Buf *b, Buf *scratch, const JournalSample *v, size_t n);
+/* The same for samples out of order, which have a kind of their own; and the marks of a cut. */
+void journal_put_late(Buf *b, Buf *scratch, const JournalSample *v, size_t n);
+void journal_put_late_mark(Buf *b, bool done);
 void journal_put_base(Buf *b, int64_t mint);
 /* Says which record from start on is the commit's last, and puts the checksums in. */
 void journal_seal(Buf *b, size_t start);
