@@ -152,7 +152,6 @@ struct HeadAppender {
     VEC(JournalSample) samples;
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
     uint64_t out_of_order, out_of_bound;
-    Buf bytes, scratch;
     HeadAppender *next; /* among those kept */
 };
 
@@ -297,26 +296,37 @@ static int slot_cmp(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out) {
+    HeadIndex *x = &h->index;
+    const HeadLabels *l = head_series_any(h, slot)->labels;
+    vec_reserve(&e->numbers, l->n);
+    for (uint32_t i = 0; i < l->n; i++) {
+        HeadPair *p = &x->pairs.v[l->pair[i]];
+        if (p->journal_epoch != e->epoch) {
+            p->journal_number = journal_series_pair(e, head_pair(x, l->pair[i]));
+            p->journal_epoch = e->epoch;
+        }
+        e->numbers.v[i] = p->journal_number;
+    }
+    journal_series_add(e, slot, e->numbers.v, l->n, out);
+}
+
 /* A series that another transaction made but has not journalled yet is journalled by this one too:
- * twice is fine, never is not. */
-static void put_series(HeadAppender *a) {
+ * twice is fine, never is not. Called by the journal's only writer: what it notes at the pairs
+ * nobody else looks at. */
+static void put_series(void *arg, JournalEncoder *e, Buf *out) {
+    HeadAppender *a = arg;
     Head *h = a->head;
-    JournalSeriesWriter w;
-    VEC(Label) labels = {0};
     qsort(a->unlogged.v, a->unlogged.n, sizeof(*a->unlogged.v), slot_cmp);
-    journal_series_begin(&w, &a->bytes);
+    journal_series_begin(e);
     pthread_rwlock_rdlock(&h->index_lock);
     for (size_t i = 0; i < a->unlogged.n; i++) {
-        if (i > 0 && a->unlogged.v[i] == a->unlogged.v[i - 1]) {
-            continue;
+        if (i == 0 || a->unlogged.v[i] != a->unlogged.v[i - 1]) {
+            head_put_series(h, e, a->unlogged.v[i], out);
         }
-        const HeadLabels *l = head_series_any(h, a->unlogged.v[i])->labels;
-        vec_reserve(&labels, l->n);
-        journal_series_add(&w, a->unlogged.v[i], head_index_labels(&h->index, l, labels.v));
     }
     pthread_rwlock_unlock(&h->index_lock);
-    journal_series_end(&w);
-    vec_free(&labels);
+    journal_series_end(e, out);
 }
 
 static int64_t newest_of(const HeadAppender *a) {
@@ -331,12 +341,12 @@ static int write_journal(HeadAppender *a) {
     if (!a->head->journal) {
         return 0;
     }
-    if (a->unlogged.n > 0) {
-        put_series(a);
-    }
-    journal_put_samples(&a->bytes, &a->scratch, a->samples.v, a->samples.n);
-    journal_seal(&a->bytes, 0);
-    int r = journal_commit(a->head->journal, &a->bytes, newest_of(a));
+    JournalBatch b = {.series = a->unlogged.n > 0 ? put_series : NULL,
+                      .arg = a,
+                      .samples = a->samples.v,
+                      .n_samples = a->samples.n,
+                      .max_time = newest_of(a)};
+    int r = journal_commit(a->head->journal, &b);
     if (r < 0) {
         return r;
     }
@@ -380,15 +390,13 @@ static void apply(HeadAppender *a) {
 static void appender_delete(HeadAppender *a) {
     vec_free(&a->samples);
     vec_free(&a->unlogged);
-    buf_deinit(&a->bytes);
-    buf_deinit(&a->scratch);
     mem_free(a);
 }
 
 static void appender_keep(HeadAppender *a) {
     Head *h = a->head;
-    size_t bytes = a->bytes.cap + a->scratch.cap + a->samples.cap * sizeof(*a->samples.v) +
-                   a->unlogged.cap * sizeof(*a->unlogged.v);
+    size_t bytes =
+        a->samples.cap * sizeof(*a->samples.v) + a->unlogged.cap * sizeof(*a->unlogged.v);
     pthread_mutex_lock(&h->pin_lock);
     bool keep = bytes <= KEPT_BYTES_MAX && h->n_kept < KEPT_MAX;
     if (keep) {
@@ -414,13 +422,11 @@ static HeadAppender *appender_take(Head *h) {
     if (!a) {
         return NEW(HeadAppender);
     }
-    HeadAppender fresh = {.bytes = a->bytes, .scratch = a->scratch};
+    HeadAppender fresh = {0};
     fresh.samples.v = a->samples.v;
     fresh.samples.cap = a->samples.cap;
     fresh.unlogged.v = a->unlogged.v;
     fresh.unlogged.cap = a->unlogged.cap;
-    buf_reset(&fresh.bytes);
-    buf_reset(&fresh.scratch);
     *a = fresh;
     return a;
 }
