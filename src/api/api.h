@@ -52,8 +52,9 @@ typedef struct Api {
     WorkPool *queries, *ingest;
     PromqlEngine *engine;
     int64_t lookback_ms;
-    Tsdb *tsdb;       /* NULL until the database is open */
-    Storage *storage; /* its storage; NULL until then */
+    int64_t queries_max; /* --query.max-concurrency: threads of `queries` */
+    Tsdb *tsdb;          /* NULL until the database is open */
+    Storage *storage;    /* its storage; NULL until then */
     ScrapeManager *scrape;
     RuleManager *rules;
     const ApiFlag *flags;
@@ -70,3 +71,5 @@ typedef struct Api {
 const HttpRoute *api_routes(size_t *ret_n);
 /* HttpServerOptions.before: 503 for what needs the database while it is not there. */
 bool api_before(HttpExchange *x, void *api);
+/* Who asks a query; the texts are the exchange's. */
+PromqlOrigin api_origin(PromqlSource source, const HttpExchange *x);

@@ -25,6 +25,7 @@
 #include "server/flags.h"
 #include "server/loaded.h"
 #include "server/process_metrics.h"
+#include "server/query_watch.h"
 #include "server/web_guard.h"
 
 #define RETENTION_DEFAULT_MS (30 * DAY_MS)
@@ -42,6 +43,7 @@ struct Server {
     HttpServer *http;
     WebGuard *guard; /* NULL: no --web.config.file */
     WorkPool *ingest, *queries, *background;
+    QueryWatch query_watch;
     PromqlEngine *engine;
     Tsdb *tsdb;
     Discovery *discovery; /* of scrape targets */
@@ -175,6 +177,7 @@ static void apply_all(Server *s, Loaded *l) {
     }
     apply_retention(s);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
+    query_log_apply(s->engine, root->global.query_log_file);
     apply_scraping(s);
     rule_manager_update(s->rules, &(RuleManagerConfig){
                                       .files = s->loaded.rules,
@@ -330,6 +333,7 @@ static void start_maintenance(void *arg) {
 
 static void http_stopped(void *arg) {
     Server *s = arg;
+    promql_engine_stop(s->engine);
     loop_stop(s->loop);
 }
 
@@ -410,6 +414,8 @@ static const ApiHooks api_hooks = {.runtime = fill_runtime,
                                    .quit = quit,
                                    .alertmanagers = list_alertmanagers};
 
+static int64_t query_concurrency(void) { return MAX(flag_int("query.max-concurrency"), 1); }
+
 static void fill_flags(Server *s) {
     size_t n;
     const Flag *all = flags_all(&n);
@@ -426,6 +432,7 @@ static void setup_api(Server *s) {
                    .ingest = s->ingest,
                    .engine = s->engine,
                    .lookback_ms = flag_int("query.lookback-delta"),
+                   .queries_max = query_concurrency(),
                    .flags = s->flags.v,
                    .n_flags = s->flags.n,
                    .lifecycle = flag_bool("web.enable-lifecycle"),
@@ -568,6 +575,7 @@ static PromqlEngine *new_engine(void) {
         .timeout_ms = flag_int("query.timeout"),
         .samples_max = (uint64_t)flag_int("query.max-samples"),
         .query_bytes_max = flag("query.max-memory-per-query")->size,
+        .total_bytes_max = query_memory_total(flag("query.max-memory-total")->size),
         .experimental_functions = feature_on(FEATURE_EXPERIMENTAL_FUNCTIONS),
         .duration_expr = true,
         .delayed_name_removal = feature_on(FEATURE_DELAYED_NAME_REMOVAL),
@@ -601,11 +609,12 @@ static int start_loop(Server *s) {
         r = work_pool_new(s->loop, "ingest", MIN(cores, 8u), &s->ingest);
     }
     if (r == 0) {
-        int64_t queries = MAX(flag_int("query.max-concurrency"), 1);
+        int64_t queries = query_concurrency();
         metric_set(metric_gauge("prometheus_engine_queries_concurrent_max",
                                 "The max number of concurrent queries.", NULL),
                    (double)queries);
         r = work_pool_new(s->loop, "query", (unsigned)queries, &s->queries);
+        query_watch_start(&s->query_watch, s->loop, s->engine);
     }
     if (r == 0) {
         r = work_pool_new(s->loop, "background", 2, &s->background);
@@ -671,6 +680,7 @@ void server_free(Server *s) {
     web_guard_join(s->guard);
     work_pool_free(s->ingest);
     work_pool_free(s->queries);
+    query_watch_stop(&s->query_watch);
     work_pool_free(s->background);
     rule_manager_free(s->rules);
     scrape_manager_free(s->scrape);

@@ -1,6 +1,6 @@
 /* The reader of journal segments and the decoders behind it, as replay calls them. */
 #include "base/mem.h"
-#include "tsdb/journal/journal_record.h"
+#include "tsdb/journal/journal_histogram.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,6 +66,16 @@ static void decode_samples(Str payload) {
     }
 }
 
+static void decode_histograms(Str payload) {
+    Arena arena = ARENA_INIT((size_t)1 << 28);
+    JournalHistograms it;
+    JournalHistogram h;
+    int r = journal_histograms_init(&it, payload, &arena);
+    while (r == 0 && journal_histograms_next(&it, &h) > 0) {
+    }
+    arena_deinit(&arena);
+}
+
 static void decode(uint8_t type, Str payload) {
     int64_t mint;
     switch (type) {
@@ -75,9 +85,15 @@ static void decode(uint8_t type, Str payload) {
     case JOURNAL_SAMPLES_TIMED_1: decode_samples_1(type, payload); break;
     case JOURNAL_SAMPLES: decode_samples(payload); break;
     case JOURNAL_SERIES: decode_series(payload); break;
+    case JOURNAL_HISTOGRAMS: decode_histograms(payload); break;
     default: break;
     }
 }
+
+static const uint8_t kinds[8] = {
+    JOURNAL_SERIES_1, JOURNAL_SAMPLES_1, JOURNAL_SAMPLES_TIMED_1, JOURNAL_BASE_1,
+    JOURNAL_SAMPLES,  JOURNAL_SERIES,    JOURNAL_HISTOGRAMS,      0,
+};
 
 /* First as a segment; then, since checksums stop nearly all changes, as the payload of each kind.
  */
@@ -96,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     }
     if (size > 0) {
-        rec = (JournalRecord){.type = data[0] & 7,
+        rec = (JournalRecord){.type = kinds[data[0] & 7],
                               .compression = (data[0] >> 3 & 3) % 3,
                               .payload = str_n((const char *)data + 1, size - 1)};
         if (journal_record_payload(&rec, zstd, &scratch, &payload) == 0) {

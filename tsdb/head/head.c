@@ -1,4 +1,4 @@
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
 
 #include <sys/mman.h>
 
@@ -33,6 +33,9 @@ static HeadMetrics *metrics_new(void) {
                                   "Total number of requests for series that were not found.", NULL);
     m->appended = metric_counter("prometheus_tsdb_head_samples_appended_total",
                                  "Total number of appended samples.", "type=\"float\"");
+    m->histograms_appended =
+        metric_counter("prometheus_tsdb_head_samples_appended_total",
+                       "Total number of appended samples.", "type=\"histogram\"");
     m->appenders = metric_counter("prometheus_tsdb_head_appenders_created_total",
                                   "Total number of appenders created.", NULL);
     m->active_appenders = metric_gauge("prometheus_tsdb_head_active_appenders",
@@ -54,6 +57,11 @@ static HeadMetrics *metrics_new(void) {
                                      "Total number of out of order samples ingestion failed "
                                      "attempts due to out of order being disabled.",
                                      "type=\"float\"");
+    m->histograms_out_of_order =
+        metric_counter("prometheus_tsdb_out_of_order_samples_total",
+                       "Total number of out of order samples ingestion failed attempts due to out "
+                       "of order being disabled.",
+                       "type=\"histogram\"");
     m->out_of_bound = metric_counter("prometheus_tsdb_out_of_bound_samples_total",
                                      "Total number of out of bound samples ingestion failed "
                                      "attempts with out of order support disabled.",
@@ -116,6 +124,16 @@ int head_open(const HeadOptions *o, Head **ret) {
     return 0;
 }
 
+/* Open chunks of floats are the pool's, those of histograms are not. */
+static void slab_free(HeadSlab *slab) {
+    for (size_t i = 0; slab && i < SLAB_SERIES; i++) {
+        if (atomic_load(&slab->series[i].flags) & SERIES_HISTOGRAM) {
+            histogram_writer_free(slab->series[i].histograms);
+        }
+    }
+    mem_free(slab);
+}
+
 void head_free(Head *h) {
     if (!h) {
         return;
@@ -124,7 +142,7 @@ void head_free(Head *h) {
     head_drop_appenders(h);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
-        mem_free(atomic_load(&h->slabs[i]));
+        slab_free(atomic_load(&h->slabs[i]));
     }
     munmap(h->slabs, SLABS_MAX * sizeof(*h->slabs));
     byte_pool_free(h->pool);
@@ -304,9 +322,8 @@ static void series_erase(Head *h, uint32_t slot) {
     HeadDead dead = {slot, s->hash, s->labels};
     head_index_remove(&h->index, &dead, 1);
     head_index_release(&h->index, s->labels);
-    byte_pool_put(h->pool, s->data, s->cap);
+    head_series_drop_open(h, s);
     s->labels = NULL;
-    s->data = NULL;
     atomic_store(&s->flags, 0);
     atomic_load(&h->slabs[slot / SLAB_SERIES])->gone++;
     atomic_fetch_sub(&h->n_series, 1);
@@ -324,11 +341,13 @@ HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, si
         HeadSeries *s = head_series_any(h, from);
         old = *s;
         s->data = NULL;
+        atomic_fetch_and(&s->flags, (unsigned char)~SERIES_HISTOGRAM);
         series_erase(h, from);
     }
     HeadSeries *s = series_make_pairs(h, slot, hash, pair, n);
     if (moved) {
         atomic_store(&s->last, atomic_load(&old.last));
+        atomic_fetch_or(&s->flags, old.flags & (SERIES_HISTOGRAM | SERIES_FLOAT_COUNTS));
         s->open = old.open;
         s->data = old.data;
         s->cap = old.cap;

@@ -9,11 +9,14 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
+#include "tsdb/journal/journal_histogram.h"
 
 #define RING 256
 #define WAKE_EVERY 8 /* records, so that a short one does not cost a call of the system */
 #define WORKERS_MAX 16
+/* Of the histograms of one record, decoded. */
+#define HISTOGRAM_BYTES_MAX ((size_t)1 << 29)
 /* A stripe is a page of predictors: a page is made by the worker that it belongs to. */
 #define STRIPE_SLOTS JOURNAL_PAGE_SLOTS
 
@@ -106,13 +109,41 @@ static int apply_samples_1(ReplayWorker *w, uint8_t type, Str payload) {
     return e;
 }
 
+static int apply_histograms(ReplayWorker *w, Str payload) {
+    Head *h = w->replay->head;
+    int64_t min = atomic_load(&h->min_valid);
+    Arena arena = ARENA_INIT(HISTOGRAM_BYTES_MAX);
+    JournalHistograms it;
+    JournalHistogram v;
+    HeadCursor c = {0};
+    int e = journal_histograms_init(&it, payload, &arena);
+    while (e == 0 && (e = journal_histograms_next(&it, &v)) > 0) {
+        e = 0;
+        if (worker_of(w->replay, v.slot) != w->number || v.sample.t < min) {
+            continue;
+        }
+        HeadSeries *s = head_series(h, v.slot);
+        if (!s) {
+            w->unknown++;
+            continue;
+        }
+        (void)head_histogram_add(h, s, &c, &v.sample); /* refused then, refused now */
+    }
+    head_cursor_end(h, &c);
+    arena_deinit(&arena);
+    return e;
+}
+
 static int apply_item(ReplayWorker *w, const ReplayItem *item) {
     if (!(item->workers >> w->number & 1)) {
         return 0;
     }
     Str payload = buf_str(&item->payload);
-    return item->type == JOURNAL_SAMPLES ? apply_samples(w, payload)
-                                         : apply_samples_1(w, item->type, payload);
+    switch (item->type) {
+    case JOURNAL_SAMPLES: return apply_samples(w, payload);
+    case JOURNAL_HISTOGRAMS: return apply_histograms(w, payload);
+    default: return apply_samples_1(w, item->type, payload);
+    }
 }
 
 /* From `from` to `to`; told to the reader in one go. */
@@ -249,15 +280,31 @@ static int put_samples(HeadReplay *r, const JournalRecord *rec, int64_t *max_tim
     return 0;
 }
 
-static int put_samples_1(HeadReplay *r, const JournalRecord *rec, int64_t *max_time) {
+/* That the payload begins as it should, and its newest time. */
+static int newest_time(uint8_t type, Str payload, int64_t *ret) {
+    JournalSamples1 samples;
+    JournalHistograms histograms;
+    int e;
+    if (type == JOURNAL_HISTOGRAMS) {
+        e = journal_histograms_init(&histograms, payload, NULL);
+        *ret = histograms.max_time;
+    } else {
+        e = journal_samples_1_init(&samples, type, payload);
+        *ret = samples.max_time;
+    }
+    return e;
+}
+
+/* Kinds that do not tell for which slots they are without being decoded. */
+static int put_for_all(HeadReplay *r, const JournalRecord *rec, int64_t *max_time) {
     ReplayItem *item = next_item(r);
-    JournalSamples1 it;
+    int64_t newest;
     int e = take_payload(r, rec, item);
-    if (e < 0 || (e = journal_samples_1_init(&it, rec->type, buf_str(&item->payload))) < 0) {
+    if (e < 0 || (e = newest_time(rec->type, buf_str(&item->payload), &newest)) < 0) {
         return e;
     }
     item->workers = UINT32_MAX;
-    *max_time = MAX(*max_time, it.max_time);
+    *max_time = MAX(*max_time, newest);
     put_item(r);
     return 0;
 }
@@ -361,8 +408,9 @@ int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time
     if (rec->type == JOURNAL_SAMPLES) {
         return put_samples(r, rec, max_time);
     }
-    if (rec->type == JOURNAL_SAMPLES_1 || rec->type == JOURNAL_SAMPLES_TIMED_1) {
-        return put_samples_1(r, rec, max_time);
+    if (rec->type == JOURNAL_SAMPLES_1 || rec->type == JOURNAL_SAMPLES_TIMED_1 ||
+        rec->type == JOURNAL_HISTOGRAMS) {
+        return put_for_all(r, rec, max_time);
     }
     int e = journal_record_payload(rec, r->zstd, &r->scratch, &payload);
     if (e < 0) {

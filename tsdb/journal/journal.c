@@ -124,18 +124,6 @@ static void tell_write_success(Journal *j) {
     }
 }
 
-static void encode(Journal *j, const JournalBatch *b) {
-    size_t start = j->out.n;
-    if (b->series) {
-        b->series(b->arg, &j->encoder, &j->out);
-    }
-    if (b->records) {
-        buf_add_str(&j->out, buf_str(b->records));
-    }
-    journal_put_samples(&j->encoder, &j->out, b->samples, b->n_samples);
-    journal_seal(&j->out, start);
-}
-
 /* One or more commits in one go. Their bytes depend on what was written before them, so that they
  * are made here, in the order of the file. */
 static int write_commits(Journal *j, const JournalCommit *c, uint64_t *ret_size) {
@@ -147,7 +135,9 @@ static int write_commits(Journal *j, const JournalCommit *c, uint64_t *ret_size)
     }
     buf_reset(&j->out);
     for (; c; c = c->next) {
-        encode(j, c->batch);
+        size_t start = j->out.n;
+        c->batch->put(c->batch->arg, &j->encoder, &j->out);
+        journal_seal(&j->out, start);
     }
     int r = file_pwrite(j->fd, j->out.p, j->out.n, j->current.size);
     if (r < 0) {
@@ -162,17 +152,13 @@ static int write_commits(Journal *j, const JournalCommit *c, uint64_t *ret_size)
     return r;
 }
 
-static uint64_t size_of(const JournalCommit *c) {
-    return c->batch->n_samples * SAMPLE_BYTES + (c->batch->records ? c->batch->records->n : 0);
-}
-
 /* The waiting commits up to a limit; the last one's next is NULL. */
 static JournalCommit *take_batch(Journal *j) {
     JournalCommit *first = j->first, *c = first;
-    uint64_t size = size_of(c);
-    while (c->next && size + size_of(c->next) <= BATCH_BYTES_MAX) {
+    uint64_t size = c->batch->size;
+    while (c->next && size + c->next->batch->size <= BATCH_BYTES_MAX) {
         c = c->next;
-        size += size_of(c);
+        size += c->batch->size;
     }
     j->first = c->next;
     if (!j->first) {
@@ -225,12 +211,6 @@ static void write_waiting(Journal *j) {
 }
 
 int journal_commit(Journal *j, const JournalBatch *b) {
-    if (b->records && b->records->failed) {
-        return err_trace(-ENOMEM);
-    }
-    if (b->n_samples == 0 && !b->series && (!b->records || b->records->n == 0)) {
-        return 0;
-    }
     JournalCommit c = {.batch = b};
     pthread_mutex_lock(&j->lock);
     *j->last = &c;

@@ -56,19 +56,14 @@ int journal_start(Journal *j);
 /* Syncs, ends the thread and closes. NULL is fine. */
 void journal_close(Journal *j);
 
-/*
- * What a commit writes, in this order: series that the journal does not know yet, further records,
- * samples. Everything stays the caller's and is used until journal_commit() returns.
- */
+/* What a commit writes. The caller's, and used until journal_commit() returns. */
 typedef struct JournalBatch {
-    /* Describes series to the encoder; called by whichever thread writes, holding no lock of the
-     * journal's. NULL: none. */
-    void (*series)(void *arg, JournalEncoder *e, Buf *out);
+    /* Encodes its records; called by whichever thread writes, in the order of the file, holding no
+     * lock of the journal's. */
+    void (*put)(void *arg, JournalEncoder *e, Buf *out);
     void *arg;
-    const Buf *records; /* of other kinds (journal_put_record()); NULL: none */
-    const JournalSample *samples;
-    size_t n_samples;
-    int64_t max_time; /* the newest of all */
+    size_t size;      /* about how many bytes */
+    int64_t max_time; /* of the samples */
 } JournalBatch;
 
 /* On failure nothing of the batch is there. */

@@ -34,8 +34,8 @@ void journal_encoder_reset(JournalEncoder *e, bool tell) {
     journal_predictors_reset(&e->predictors);
 }
 
-static void put(JournalEncoder *e, Buf *out, JournalType type) {
-    journal_put_record(out, e->zstd, (uint8_t)type, e->tell_reset, buf_str(&e->payload));
+void journal_encoder_put(JournalEncoder *e, Buf *out, JournalType type, Str payload) {
+    journal_put_record(out, e->zstd, (uint8_t)type, e->tell_reset, payload);
     e->tell_reset = false;
 }
 
@@ -69,7 +69,7 @@ static void series_flush(JournalEncoder *e, Buf *out) {
     buf_add_uvarint(&e->payload, e->pairs.n);
     buf_add_str(&e->payload, buf_str(&e->pairs));
     buf_add_str(&e->payload, buf_str(&e->series));
-    put(e, out, JOURNAL_SERIES);
+    journal_encoder_put(e, out, JOURNAL_SERIES, buf_str(&e->payload));
     series_clear(e);
 }
 
@@ -192,7 +192,7 @@ static void put_samples_record(JournalEncoder *e, Buf *out, const JournalSample 
     put_column(b, room, c.runs);
     put_column(b, times, c.times);
     put_values(e, b, v, n);
-    put(e, out, JOURNAL_SAMPLES);
+    journal_encoder_put(e, out, JOURNAL_SAMPLES, buf_str(b));
 }
 
 void journal_put_samples(JournalEncoder *e, Buf *out, const JournalSample *v, size_t n) {

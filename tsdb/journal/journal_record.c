@@ -185,6 +185,7 @@ const char *journal_type_name(uint8_t type) {
         [JOURNAL_BASE_1] = "checkpoint base",
         [JOURNAL_SAMPLES] = "samples",
         [JOURNAL_SERIES] = "series",
+        [JOURNAL_HISTOGRAMS] = "histograms",
     };
     return type < ARRAY_LEN(names) ? names[type] : NULL;
 }

@@ -28,8 +28,9 @@ typedef enum JournalType {
     JOURNAL_SAMPLES_1 = 2,
     JOURNAL_SAMPLES_TIMED_1 = 3,
     JOURNAL_BASE_1 = 4,
-    JOURNAL_SAMPLES = 5, /* floats */
-    JOURNAL_SERIES = 6,  /* these slots mean these labels from here on */
+    JOURNAL_SAMPLES = 5,     /* floats */
+    JOURNAL_SERIES = 6,      /* these slots mean these labels from here on */
+    JOURNAL_HISTOGRAMS = 16, /* native histograms of either kind: journal_histogram.h */
 } JournalType;
 #define JOURNAL_TYPE_OPTIONAL 0x80
 
@@ -110,6 +111,8 @@ uint32_t journal_series_pair(JournalEncoder *e, Label pair);
 void journal_series_add(JournalEncoder *e, uint32_t slot, const uint32_t *numbers, size_t n,
                         Buf *out);
 void journal_series_end(JournalEncoder *e, Buf *out);
+/* A record of another kind. */
+void journal_encoder_put(JournalEncoder *e, Buf *out, JournalType type, Str payload);
 /* In as many records as needed. */
 void journal_put_samples(JournalEncoder *e, Buf *out, const JournalSample *v, size_t n);
 

@@ -37,6 +37,7 @@ static const double powers[DIGITS_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  
 
 void journal_predictors_init(JournalPredictors *t) {
     t->pages = mem_calloc(JOURNAL_PAGES, sizeof(*t->pages));
+    atomic_init(&t->n, 0);
 }
 
 void journal_predictors_reset(JournalPredictors *t) {
