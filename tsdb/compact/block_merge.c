@@ -31,6 +31,7 @@ typedef struct SourceChunk {
 typedef struct MergeSample {
     int64_t t;
     double v;
+    HistogramSample histogram; /* neither h nor fh: the sample is v */
     uint32_t source;
 } MergeSample;
 
@@ -42,6 +43,7 @@ typedef struct BlockMerge {
     atomic_uint_fast64_t *progress;
     VEC(SourceChunk) chunks;
     VEC(MergeSample) samples;
+    VEC(HistogramSamples) histograms; /* decoded chunks that samples point into */
     int64_t t[CHUNK_SAMPLES_MAX];
     double f[CHUNK_SAMPLES_MAX];
 } BlockMerge;
@@ -171,7 +173,9 @@ static int write_samples(BlockMerge *m) {
         if (i > 0 && s->t == s[-1].t) {
             continue; /* the block named first wins */
         }
-        int r = block_writer_samples(m->writer, &s->t, &s->v, 1);
+        int r = s->histogram.h || s->histogram.fh
+                    ? block_writer_histogram(m->writer, &s->histogram)
+                    : block_writer_samples(m->writer, &s->t, &s->v, 1);
         if (r < 0) {
             return r;
         }
@@ -179,27 +183,57 @@ static int write_samples(BlockMerge *m) {
     return 0;
 }
 
-static int merge_overlapping(BlockMerge *m, const SourceChunk *v, size_t n) {
-    m->samples.n = 0;
-    for (size_t i = 0; i < n; i++) {
-        Chunk c;
-        int r = chunk_bytes(m, &v[i], &c);
-        if (r == 0) {
-            r = chunk_decode(&c, m->t, m->f);
-        }
-        if (r < 0) {
-            return r;
-        }
-        const Source *s = &m->v[v[i].source];
-        TombstoneFilter filter = {s->deleted, s->n_deleted, 0};
-        uint32_t from = 0, first, count;
-        while (tombstone_filter_next(&filter, m->t, c.n, &from, &first, &count)) {
-            for (uint32_t k = first; k < first + count; k++) {
-                vec_push(&m->samples, (MergeSample){m->t[k], m->f[k], v[i].source});
-            }
+static int gather_floats(BlockMerge *m, const Chunk *c, uint32_t source) {
+    const Source *s = &m->v[source];
+    TombstoneFilter filter = {s->deleted, s->n_deleted, 0};
+    uint32_t from = 0, first, n;
+    int r = chunk_decode(c, m->t, m->f);
+    while (r == 0 && tombstone_filter_next(&filter, m->t, c->n, &from, &first, &n)) {
+        for (uint32_t k = first; k < first + n; k++) {
+            vec_push(&m->samples, (MergeSample){.t = m->t[k], .v = m->f[k], .source = source});
         }
     }
-    return write_samples(m);
+    return r;
+}
+
+static int gather_histograms(BlockMerge *m, const Chunk *c, uint32_t source) {
+    vec_push(&m->histograms, (HistogramSamples){0});
+    HistogramSamples *decoded = &m->histograms.v[m->histograms.n - 1];
+    const Source *s = &m->v[source];
+    TombstoneFilter filter = {s->deleted, s->n_deleted, 0};
+    uint32_t from = 0, first, n;
+    int r = histogram_chunk_decode(c, decoded);
+    while (r == 0 && tombstone_filter_next(&filter, decoded->t, decoded->n, &from, &first, &n)) {
+        for (uint32_t k = first; k < first + n; k++) {
+            HistogramSample h = histogram_samples_at(decoded, k);
+            vec_push(&m->samples, (MergeSample){.t = h.t, .histogram = h, .source = source});
+        }
+    }
+    return r;
+}
+
+static void drop_histograms(BlockMerge *m) {
+    for (size_t i = 0; i < m->histograms.n; i++) {
+        histogram_samples_deinit(&m->histograms.v[i]);
+    }
+    m->histograms.n = 0;
+}
+
+static int merge_overlapping(BlockMerge *m, const SourceChunk *v, size_t n) {
+    int r = 0;
+    m->samples.n = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        Chunk c;
+        r = chunk_bytes(m, &v[i], &c);
+        if (r == 0) {
+            r = chunk_encoding_kind(c.encoding) == SAMPLE_FLOAT
+                    ? gather_floats(m, &c, v[i].source)
+                    : gather_histograms(m, &c, v[i].source);
+        }
+    }
+    r = r < 0 ? r : write_samples(m);
+    drop_histograms(m);
+    return r;
 }
 
 /* How many chunks from v[0] on hang together by overlapping. */
@@ -286,6 +320,7 @@ static void block_merge_free(BlockMerge *m) {
     block_writer_free(m->writer);
     vec_free(&m->chunks);
     vec_free(&m->samples);
+    vec_free(&m->histograms);
     mem_free(m->v);
     mem_free(m);
 }

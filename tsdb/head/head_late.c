@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "tsdb/journal/journal_late.h"
 
 /* As Prometheus: so many samples of a series wait for their order. */
 #define BUFFER_SAMPLES 32
@@ -326,28 +327,39 @@ uint64_t head_late_samples(Head *h) {
 
 /* ---- the cut */
 
+typedef struct LateBatch {
+    VEC(JournalSample) samples;
+    bool done;
+} LateBatch;
+
+/* JournalBatch.put */
+static void put_late(void *arg, JournalEncoder *e, Buf *out) {
+    LateBatch *b = arg;
+    journal_put_late_mark(e, out, b->done);
+    journal_put_late(e, out, b->samples.v, b->samples.n);
+}
+
 static int journal_store(Head *h, LateStore *s) {
-    VEC(JournalSample) v = {0};
+    LateBatch b = {0};
     LatePoints points = {0};
-    CLEANUP(buf_deinit) Buf bytes = BUF_INIT(0);
-    CLEANUP(buf_deinit) Buf scratch = BUF_INIT(0);
     int r = 0;
     for (size_t i = 0; r == 0 && i < s->series.n; i++) {
         points.n = 0;
         r = series_read(s->series.v[i], INT64_MIN, INT64_MAX, &points);
         for (size_t k = 0; k < points.n; k++) {
-            vec_push(&v, (JournalSample){
-                             .slot = s->series.v[i]->slot, .t = points.v[k].t, .v = points.v[k].v});
+            vec_push(&b.samples, (JournalSample){.slot = s->series.v[i]->slot,
+                                                 .t = points.v[k].t,
+                                                 .v = points.v[k].v});
         }
     }
-    journal_put_late_mark(&bytes, false);
-    journal_put_late(&bytes, &scratch, v.v, v.n);
-    journal_seal(&bytes, 0);
     if (r == 0) {
-        r = journal_commit(h->journal, &bytes, atomic_load(&h->max_time));
+        r = journal_commit(h->journal, &(JournalBatch){.put = put_late,
+                                                       .arg = &b,
+                                                       .size = b.samples.n * 16,
+                                                       .max_time = atomic_load(&h->max_time)});
     }
     vec_free(&points);
-    vec_free(&v);
+    vec_free(&b.samples);
     return r;
 }
 
@@ -379,11 +391,10 @@ static void unmark(Head *h, const LateStore *gone, const LateStore *current) {
 }
 
 int head_late_drop(Head *h) {
-    CLEANUP(buf_deinit) Buf bytes = BUF_INIT(0);
-    journal_put_late_mark(&bytes, true);
-    journal_seal(&bytes, 0);
+    LateBatch b = {.done = true};
     pthread_rwlock_wrlock(&h->commit_lock);
-    int r = journal_commit(h->journal, &bytes, INT64_MIN);
+    int r = journal_commit(
+        h->journal, &(JournalBatch){.put = put_late, .arg = &b, .size = 16, .max_time = INT64_MIN});
     if (r == 0 && h->late_frozen) {
         unmark(h, h->late_frozen, h->late);
         set_stores(h, NULL, store_ref(h->late));
