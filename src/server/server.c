@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/live.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -353,6 +354,7 @@ static void stop(void *arg) {
     loop_timer_stop(&s->maintain_timer);
     loop_timer_stop(&s->watch_timer);
     web_guard_stop(s->guard);
+    live_stop(s->api.live);
     if (s->api.tsdb) { /* else it is still being opened, or never was */
         tsdb_stop_maintenance(s->tsdb);
     }
@@ -407,12 +409,18 @@ static void list_alertmanagers(void *arg, Arena *a, ApiAlertmanagers *ret) {
     delivery_list(s->delivery, a, ret);
 }
 
+static bool notify_status(void *arg, NotifyStatuses *ret) {
+    const Server *s = arg;
+    return delivery_status(s->delivery, ret);
+}
+
 static const ApiHooks api_hooks = {.runtime = fill_runtime,
                                    .config_yaml = write_config,
                                    .external_labels = external_labels,
                                    .reload = reload,
                                    .quit = quit,
-                                   .alertmanagers = list_alertmanagers};
+                                   .alertmanagers = list_alertmanagers,
+                                   .notify_status = notify_status};
 
 static int64_t query_concurrency(void) { return MAX(flag_int("query.max-concurrency"), 1); }
 
@@ -440,6 +448,7 @@ static void setup_api(Server *s) {
                    .page_title = flag_str("web.page-title"),
                    .hooks = &api_hooks,
                    .server = s};
+    s->api.live = live_new(&s->api);
 }
 
 /* ---- start
@@ -678,6 +687,7 @@ int server_run(Server *s) {
 void server_free(Server *s) {
     web_guard_stop(s->guard);
     web_guard_join(s->guard);
+    live_free(s->api.live);
     work_pool_free(s->ingest);
     work_pool_free(s->queries);
     query_watch_stop(&s->query_watch);
