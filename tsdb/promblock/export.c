@@ -1,5 +1,4 @@
 /* What a storage holds, as blocks of Prometheus. */
-#include "base/file.h"
 #include "base/vec.h"
 #include "tsdb/promblock/prom_block_writer.h"
 #include "tsdb/transfer.h"
@@ -72,7 +71,7 @@ static int export_set(Export *e, const char *dir) {
         r = export_all(e);
     }
     if (r == 0) {
-        r = prom_block_writer_finish(e->to, e->report->id);
+        r = prom_block_writer_finish(e->to, e->report->id, &e->report->bytes);
     }
     prom_block_writer_free(e->to);
     vec_free(&e->series);
@@ -103,12 +102,6 @@ int tsdb_export_prometheus(Storage *s, const Matcher *m, size_t n, int64_t min_t
     querier_close(q);
     if (r < 0 && r != -ECANCELED && !problem->text[0]) {
         problem_set(problem, 0, 0, "%s: %s", dir, strerror(-r));
-    }
-    if (r == TRANSFER_DONE) {
-        CLEANUP(mem_freep) char *path = mem_printf("%s/%s", dir, ret->id);
-        if (file_tree_size(path, &ret->bytes) < 0) {
-            ret->bytes = 0; /* only the report lacks it */
-        }
     }
     return r;
 }

@@ -31,6 +31,7 @@ struct PromBlockWriter {
     size_t n;
     int64_t last;
     uint64_t n_samples, n_chunks;
+    uint64_t bytes; /* of the segments that are closed */
     Buf scratch;
 };
 
@@ -78,8 +79,6 @@ void prom_block_writer_free(PromBlockWriter *w) {
     mem_free(w);
 }
 
-uint64_t prom_block_writer_count(const PromBlockWriter *w) { return w->n_samples + w->n; }
-
 void prom_block_writer_symbols(PromBlockWriter *w, Labels l) {
     for (size_t i = 0; i < l.n; i++) {
         prom_index_symbol(&w->index, l.v[i].name);
@@ -89,8 +88,13 @@ void prom_block_writer_symbols(PromBlockWriter *w, Labels l) {
 
 /* ---- chunks */
 
+static int close_segment(PromBlockWriter *w) {
+    w->bytes += prom_file_at(&w->segment);
+    return prom_file_close(&w->segment);
+}
+
 static int next_segment(PromBlockWriter *w) {
-    int r = prom_file_close(&w->segment);
+    int r = w->segments ? close_segment(w) : 0;
     if (r < 0) {
         return r;
     }
@@ -226,16 +230,16 @@ static int write_no_tombstones(PromBlockWriter *w) {
     return file_write_durable(path, b.p, b.n, 0666);
 }
 
-int prom_block_writer_finish(PromBlockWriter *w, char ret_id[BLOCK_ID_SIZE]) {
+int prom_block_writer_finish(PromBlockWriter *w, char ret_id[BLOCK_ID_SIZE], uint64_t *ret_bytes) {
     int r = end_series(w);
     if (r == 0 && w->n_samples == 0) {
         return PROM_BLOCK_EMPTY;
     }
     if (r == 0) {
-        r = prom_file_close(&w->segment);
+        r = close_segment(w);
     }
     if (r == 0) {
-        r = prom_index_finish(&w->index);
+        r = prom_index_finish(&w->index, &w->bytes);
     }
     if (r == 0) {
         r = write_meta(w);
@@ -254,6 +258,9 @@ int prom_block_writer_finish(PromBlockWriter *w, char ret_id[BLOCK_ID_SIZE]) {
     if (r == 0) {
         w->finished = true;
         memcpy(ret_id, w->id, BLOCK_ID_SIZE);
+        if (ret_bytes) {
+            *ret_bytes = w->bytes;
+        }
     }
     return r;
 }

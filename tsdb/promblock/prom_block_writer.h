@@ -25,7 +25,5 @@ void prom_block_writer_symbols(PromBlockWriter *w, Labels l);
 int prom_block_writer_series(PromBlockWriter *w, Labels l);
 /* Any number, rising over all calls of a series, inside the range, else -EINVAL. */
 int prom_block_writer_samples(PromBlockWriter *w, const int64_t *t, const double *v, size_t n);
-/* PROM_BLOCK_EMPTY: no sample, no block. */
-int prom_block_writer_finish(PromBlockWriter *w, char ret_id[BLOCK_ID_SIZE]);
-/* So far. */
-uint64_t prom_block_writer_count(const PromBlockWriter *w);
+/* PROM_BLOCK_EMPTY: no sample, no block. Bytes of index and chunks to *ret_bytes unless NULL. */
+int prom_block_writer_finish(PromBlockWriter *w, char ret_id[BLOCK_ID_SIZE], uint64_t *ret_bytes);

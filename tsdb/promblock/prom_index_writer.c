@@ -178,7 +178,7 @@ static uint32_t write_all_postings(PromIndexWriter *w, Buf *table) {
     return lists;
 }
 
-int prom_index_finish(PromIndexWriter *w) {
+int prom_index_finish(PromIndexWriter *w, uint64_t *bytes) {
     w->toc[TOC_POSTINGS] = prom_file_at(&w->file);
     Buf rows = BUF_INIT(0), table = BUF_INIT(0), toc = BUF_INIT(0);
     uint32_t lists = write_all_postings(w, &rows);
@@ -194,5 +194,6 @@ int prom_index_finish(PromIndexWriter *w) {
     buf_deinit(&rows);
     buf_deinit(&table);
     buf_deinit(&toc);
+    *bytes += prom_file_at(&w->file);
     return prom_file_close(&w->file);
 }

@@ -31,5 +31,5 @@ void prom_index_symbol(PromIndexWriter *w, Str s);
 void prom_index_begin(PromIndexWriter *w);
 /* -ERANGE when the index is too large for its 32-bit references, -EINVAL for a symbol not told. */
 int prom_index_series(PromIndexWriter *w, Labels l, const PromChunkMeta *chunks, size_t n);
-/* Postings and the table of contents; then the file is closed. */
-int prom_index_finish(PromIndexWriter *w);
+/* Postings and the table of contents; then the file is closed, its size added to *bytes. */
+int prom_index_finish(PromIndexWriter *w, uint64_t *bytes);

@@ -118,7 +118,7 @@ static char *write_block(void) {
             CHECK_INT(prom_block_writer_samples(w, &t, &v, 1), 0);
         }
     }
-    CHECK_INT(prom_block_writer_finish(w, id), 0);
+    CHECK_INT(prom_block_writer_finish(w, id, NULL), 0);
     prom_block_writer_free(w);
     return mem_printf("%s/%s", test_tmpdir(), id);
 }
@@ -181,7 +181,7 @@ TEST (order_and_range_are_kept) {
     prom_block_writer_free(w);
     CHECK_INT(prom_block_writer_new(test_tmpdir(), BEGIN, BEGIN + HOUR, &w), 0);
     CHECK_INT(prom_block_writer_series(w, LABELS_EMPTY), 0);
-    CHECK_INT(prom_block_writer_finish(w, id), PROM_BLOCK_EMPTY);
+    CHECK_INT(prom_block_writer_finish(w, id, NULL), PROM_BLOCK_EMPTY);
     prom_block_writer_free(w);
 }
 
