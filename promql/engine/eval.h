@@ -50,6 +50,9 @@ int eval_check(Eval *ev);
 /* Counts work done on the way to the next eval_check(), for loops whose length a query chooses. */
 #define TICK_WORK (UINT64_C(1) << 20)
 int eval_tick(Eval *ev, uint64_t work);
+/* Memory of the query outside of scopes is `bytes` now. */
+int eval_bytes_beside(Eval *ev, uint64_t bytes);
+int eval_bytes_exceeded(Eval *ev);
 /* Counts samples held in memory; released by setting ev->samples_current back. */
 int eval_samples_add(Eval *ev, uint64_t n);
 
@@ -173,15 +176,17 @@ struct Eval {
     Str query;
     Storage *storage;
     Querier *querier;
-    const atomic_bool *cancel;
-    int64_t deadline_ns;
+    PromqlQuery *entry;        /* in the engine's list: progress, reasons to end, shared budget */
+    const atomic_bool *cancel; /* for the storage */
     int64_t lookback_ms, subquery_step_ms;
     Grid grid; /* of the query */
     int64_t end_ms;
     bool instant;
 
-    Scope scope; /* until the query ends */
-    uint64_t bytes_used, bytes_max;
+    Scope scope;                    /* until the query ends */
+    uint64_t bytes_used, bytes_max; /* of scopes */
+    uint64_t bytes_beside;          /* of the answer */
+    uint64_t bytes_granted;         /* of the budget of all queries */
     uint64_t samples_current, samples_peak, samples_max;
     StatsFrame *stats;
     Annotations annotations;
