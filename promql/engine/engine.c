@@ -2,6 +2,7 @@
  * A query from text to answer: parse, plan, open what it reads, evaluate, copy the answer into
  * memory of its own.
  */
+#include "promql/engine/crew.h"
 #include "promql/engine/engine_metrics.h"
 #include "promql/engine/eval.h"
 
@@ -13,11 +14,14 @@
 #define SAMPLES_MAX_DEFAULT UINT64_C(50000000)
 #define QUERY_BYTES_DEFAULT ((uint64_t)4 << 30)
 #define SUBQUERY_STEP_MS_DEFAULT MINUTE_MS
+/* Waking a helper costs about as much as some ten thousand samples. */
+#define SPLIT_WORK_MIN_DEFAULT 40000
 #define STEPS_MAX ((int64_t)1 << 31)
 
 struct PromqlEngine {
     PromqlOptions o; /* immutable but for: */
     _Atomic int64_t subquery_step_ms;
+    Crew crew;
 };
 
 PromqlEngine *promql_engine_new(const PromqlOptions *o) {
@@ -32,11 +36,19 @@ PromqlEngine *promql_engine_new(const PromqlOptions *o) {
         e->o.samples_max = SAMPLES_MAX_DEFAULT;
     if (!e->o.query_bytes_max)
         e->o.query_bytes_max = QUERY_BYTES_DEFAULT;
+    if (!e->o.split_work_min)
+        e->o.split_work_min = SPLIT_WORK_MIN_DEFAULT;
     promql_engine_set_subquery_step(e, e->o.subquery_step_ms);
+    crew_init(&e->crew, e->o.threads);
     return e;
 }
 
-void promql_engine_free(PromqlEngine *e) { mem_free(e); }
+void promql_engine_free(PromqlEngine *e) {
+    if (!e)
+        return;
+    crew_deinit(&e->crew);
+    mem_free(e);
+}
 
 void promql_engine_set_subquery_step(PromqlEngine *e, int64_t step_ms) {
     atomic_store(&e->subquery_step_ms, step_ms > 0 ? step_ms : SUBQUERY_STEP_MS_DEFAULT);
@@ -51,6 +63,7 @@ typedef struct Run {
     Arena tree;
     Node *root;
     StatsFrame stats;
+    Budget bytes;
 } Run;
 
 static double seconds_since(int64_t t) { return (double)(clock_mono_ns() - t) / 1e9; }
@@ -87,7 +100,7 @@ static int answer_full(Run *q) {
     return eval_fail(&q->ev, PROMQL_EXECUTION,
                      "query needs more than %llu bytes of memory: its byte budget is exceeded "
                      "(--query.max-memory-per-query raises it)",
-                     (unsigned long long)q->ev.bytes_max);
+                     (unsigned long long)q->ev.bytes->max);
 }
 
 typedef struct AnswerSink {
@@ -361,6 +374,7 @@ static void finish(Run *q, int r, int64_t started) {
 PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
     int64_t started = clock_mono_ns();
     engine_metrics_begin();
+    crew_enter(&e->crew);
     Run q = {.request = r};
     Eval *ev = &q.ev;
     q.result = NEW(PromqlResult);
@@ -371,7 +385,9 @@ PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
     ev->query = r->query;
     ev->storage = s;
     ev->cancel = r->cancel;
-    ev->bytes_max = e->o.query_bytes_max;
+    q.bytes.max = e->o.query_bytes_max;
+    ev->bytes = &q.bytes;
+    ev->crew = &e->crew;
     ev->samples_max = e->o.samples_max;
     ev->warnings.arena = &ev->warnings_arena;
     scope_init(&ev->scope, ev);
@@ -382,6 +398,7 @@ PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
         res = evaluate(&q);
     finish(&q, res, started);
     engine_metrics_end(&q.result->stats);
+    crew_leave(&e->crew);
     selections_close(ev);
     scope_deinit(&ev->scope);
     if (q.root)

@@ -8,32 +8,33 @@ void scope_init(Scope *s, Eval *ev) { *s = (Scope){.ev = ev}; }
 void scope_deinit(Scope *s) {
     if (!s->ev)
         return;
-    s->ev->bytes_used -= s->arena.used;
+    budget_count(s->ev->bytes, s->arena.used, 0);
     s->arena.max = 0;
     arena_deinit(&s->arena);
 }
 
 void scope_reset(Scope *s) {
-    s->ev->bytes_used -= s->arena.used;
+    uint64_t before = s->arena.used;
     arena_reset(&s->arena);
-    s->ev->bytes_used += s->arena.used;
+    budget_count(s->ev->bytes, before, s->arena.used);
 }
 
 static int bytes_exceeded(Eval *ev) {
     return eval_fail(ev, PROMQL_EXECUTION,
                      "query needs more than %llu bytes of memory: its byte budget is exceeded "
                      "(--query.max-memory-per-query raises it)",
-                     (unsigned long long)ev->bytes_max);
+                     (unsigned long long)ev->bytes->max);
 }
 
 void *scope_alloc(Scope *s, size_t n, size_t size) {
     Eval *ev = s->ev;
     size_t total, before = s->arena.used;
-    uint64_t left = ev->bytes_max > ev->bytes_used ? ev->bytes_max - ev->bytes_used : 0;
+    uint64_t used = budget_used(ev->bytes),
+             left = ev->bytes->max > used ? ev->bytes->max - used : 0;
     /* A ceiling of 0 would mean none. */
     s->arena.max = before + left + !(before + left);
     void *p = __builtin_mul_overflow(n, size, &total) ? NULL : arena_alloc(&s->arena, total);
-    ev->bytes_used += s->arena.used - before;
+    budget_count(ev->bytes, before, s->arena.used);
     if (!p)
         (void)bytes_exceeded(ev); /* the caller passes NULL on as failure */
     return p;
