@@ -15,6 +15,7 @@ typedef struct Entry {
     Column *column;
     bool filled;
     uint64_t held;
+    StatsFrame stats; /* counts of the lane, as long as it is not given on */
     Annotations notes;
 } Entry;
 
@@ -62,6 +63,7 @@ static int lane_open(Lane *l, Split *s) {
     l->ev = *ev;
     l->ev.annotations = (Annotations){0};
     l->ev.samples_current = l->ev.work = 0;
+    l->ev.is_lane = true;
     l->ev.stats = &l->stats;
     scope_init(&l->ev.scope, &l->ev);
     scope_init(&l->scope, &l->ev);
@@ -73,14 +75,12 @@ static int lane_open(Lane *l, Split *s) {
     return l->state ? 0 : -EINVAL;
 }
 
-/* When no other thread runs: counts go to the query. */
+/* When no other thread runs: counts of steps go to the query. */
 static void lane_close(Lane *l) {
     Split *s = l->split;
     if (!s)
         return;
     StatsFrame *to = s->ev->stats;
-    to->total += l->stats.total;
-    to->read += l->stats.read;
     for (size_t i = 0; l->stats.per_step && i < s->n_steps; i++)
         to->per_step[i] += l->stats.per_step[i];
     if (l->state)
@@ -109,6 +109,8 @@ static int read_entry(Split *s, Lane *l, Batch *b, size_t k) {
     e->held = 0;
     int r = s->reader->read(l->state, k, &b->scope, e->column, &e->held);
     e->filled = r == 0 && column_count(e->column) > 0;
+    e->stats = (StatsFrame){.total = l->stats.total, .read = l->stats.read};
+    l->stats.total = l->stats.read = 0;
     if (l->ev.annotations.list.n) {
         e->notes = l->ev.annotations;
         l->ev.annotations = (Annotations){0};
@@ -143,6 +145,8 @@ static void fill_batch(Split *s, Lane *l, size_t at) {
 static int give_entry(Split *s, size_t k, Entry *e) {
     Eval *ev = s->ev;
     uint64_t held = ev->samples_current;
+    ev->stats->total += e->stats.total;
+    ev->stats->read += e->stats.read;
     if (e->notes.list.n)
         annotations_move(&ev->annotations, &e->notes);
     if (eval_samples_add(ev, e->held) < 0)

@@ -72,7 +72,7 @@ void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) {
         [API_BAD_DATA] = {"bad_data", 400},       [API_EXECUTION] = {"execution", 422},
         [API_CANCELED] = {"canceled", 499},       [API_TIMEOUT] = {"timeout", 503},
         [API_INTERNAL] = {"internal", 500},       [API_NOT_FOUND] = {"not_found", 404},
-        [API_UNAVAILABLE] = {"unavailable", 500},
+        [API_UNAVAILABLE] = {"unavailable", 500}, [API_BUSY] = {"unavailable", 503},
     };
     CLEANUP(buf_deinit) Buf text = BUF_INIT(64 << 10);
     va_list ap;

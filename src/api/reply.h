@@ -17,6 +17,7 @@ typedef enum ApiErrorType {
     API_INTERNAL,    /* 500 */
     API_NOT_FOUND,   /* 404 */
     API_UNAVAILABLE, /* 500, as Prometheus */
+    API_BUSY,        /* 503: too many ask at the same time */
 } ApiErrorType;
 
 typedef struct Reply {

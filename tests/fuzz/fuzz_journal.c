@@ -1,6 +1,6 @@
 /* The reader of journal segments and the decoders behind it, as replay calls them. */
 #include "base/mem.h"
-#include "tsdb/journal/journal_record.h"
+#include "tsdb/journal/journal_histogram.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,12 +19,24 @@ static void decode_series(Str payload) {
     (void)bytes;
 }
 
+static void decode_histograms(Str payload) {
+    Arena arena = ARENA_INIT((size_t)1 << 28);
+    JournalHistograms it;
+    JournalHistogram h;
+    int r = journal_histograms_init(&it, payload, &arena);
+    while (r == 0 && journal_histograms_next(&it, &h) > 0) {
+    }
+    arena_deinit(&arena);
+}
+
 static void decode(uint8_t type, Str payload) {
     JournalSamples it;
     JournalSample sample;
     int64_t mint;
     if (type == JOURNAL_SERIES) {
         decode_series(payload);
+    } else if (type == JOURNAL_HISTOGRAMS) {
+        decode_histograms(payload);
     } else if (type == JOURNAL_BASE) {
         (void)journal_base_decode(payload, &mint);
     } else if (journal_samples_init(&it, type, payload) == 0) {
@@ -52,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         payload = str_n((const char *)data + 1, size - 1);
         rec = (JournalRecord){.type = data[0] & 3, .compressed = data[0] & 4, .payload = payload};
         if (journal_record_payload(&rec, &scratch, &payload) == 0) {
-            decode((uint8_t)(rec.type + 1), payload);
+            decode(data[0] & 8 ? JOURNAL_HISTOGRAMS : (uint8_t)(rec.type + 1), payload);
         }
     }
     buf_deinit(&scratch);

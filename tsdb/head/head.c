@@ -33,6 +33,9 @@ static HeadMetrics *metrics_new(void) {
                                   "Total number of requests for series that were not found.", NULL);
     m->appended = metric_counter("prometheus_tsdb_head_samples_appended_total",
                                  "Total number of appended samples.", "type=\"float\"");
+    m->histograms_appended =
+        metric_counter("prometheus_tsdb_head_samples_appended_total",
+                       "Total number of appended samples.", "type=\"histogram\"");
     m->appenders = metric_counter("prometheus_tsdb_head_appenders_created_total",
                                   "Total number of appenders created.", NULL);
     m->active_appenders = metric_gauge("prometheus_tsdb_head_active_appenders",
@@ -54,6 +57,11 @@ static HeadMetrics *metrics_new(void) {
                                      "Total number of out of order samples ingestion failed "
                                      "attempts due to out of order being disabled.",
                                      "type=\"float\"");
+    m->histograms_out_of_order =
+        metric_counter("prometheus_tsdb_out_of_order_samples_total",
+                       "Total number of out of order samples ingestion failed attempts due to out "
+                       "of order being disabled.",
+                       "type=\"histogram\"");
     m->out_of_bound = metric_counter("prometheus_tsdb_out_of_bound_samples_total",
                                      "Total number of out of bound samples ingestion failed "
                                      "attempts with out of order support disabled.",
@@ -116,6 +124,16 @@ int head_open(const HeadOptions *o, Head **ret) {
     return 0;
 }
 
+/* Open chunks of floats are the pool's, those of histograms are not. */
+static void slab_free(HeadSlab *slab) {
+    for (size_t i = 0; slab && i < SLAB_SERIES; i++) {
+        if (atomic_load(&slab->series[i].flags) & SERIES_HISTOGRAM) {
+            histogram_writer_free(slab->series[i].histograms);
+        }
+    }
+    mem_free(slab);
+}
+
 void head_free(Head *h) {
     if (!h) {
         return;
@@ -124,7 +142,7 @@ void head_free(Head *h) {
     head_drop_appenders(h);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
-        mem_free(atomic_load(&h->slabs[i]));
+        slab_free(atomic_load(&h->slabs[i]));
     }
     munmap(h->slabs, SLABS_MAX * sizeof(*h->slabs));
     byte_pool_free(h->pool);
@@ -268,6 +286,7 @@ int head_series_move(Head *h, uint32_t to, Labels l) {
     atomic_fetch_sub(&h->n_series, 1);
     HeadSeries *s = series_make(h, to, hash, l);
     atomic_store(&s->last, atomic_load(&old->last));
+    atomic_fetch_or(&s->flags, atomic_load(&old->flags) & (SERIES_HISTOGRAM | SERIES_FLOAT_COUNTS));
     s->open = old->open;
     s->data = old->data;
     s->cap = old->cap;

@@ -106,6 +106,10 @@ int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
                      const atomic_bool *cancel, char ret_id[27]);
 /* Of the oldest sample that is not in a block; walks all series. INT64_MAX when there is none. */
 int64_t head_oldest_time(Head *h);
+/* Time of the newest sample of a series given by a querier of this head that is still open. */
+int64_t head_series_end(Head *h, uint64_t handle);
+/* What is older is not the head's any more; INT64_MIN = nothing was taken from it yet. */
+int64_t head_lower_bound(Head *h);
 /* From now on samples before mint are refused. Waits for transactions that began before it (some
  * seconds at most: a longer one that has samples of that time fails at its commit); then none is on
  * its way. */
@@ -164,8 +168,10 @@ typedef struct HeadCursor {
     int64_t range_start; /* of the last time seen */
     bool any;
     int64_t min, max;
-    uint64_t added, refused;
+    uint64_t added, refused, histograms, histograms_refused;
 } HeadCursor;
+/* Moves the cursor to a sample's range. */
+void head_cursor_begin(Head *h, HeadCursor *c, int64_t t);
 /* Adds to the open chunk; the series' lock is held. An AppendOutcome. */
 int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v);
 /* Tells the head what a cursor has seen. */
@@ -176,5 +182,6 @@ void head_lower(_Atomic int64_t *min, int64_t t);
 struct HeadMetrics {
     Metric *series, *chunks, *created, *removed, *not_found, *appended, *appenders, *min_time,
         *min_time_seconds, *max_time, *max_time_seconds, *truncations, *gc_seconds, *out_of_order,
-        *out_of_bound, *chunks_created, *chunks_removed, *chunk_bytes, *active_appenders;
+        *histograms_appended, *histograms_out_of_order, *out_of_bound, *chunks_created,
+        *chunks_removed, *chunk_bytes, *active_appenders;
 };

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
 
 #define CHECKPOINT_PART_BYTES (1u << 20)
 #define APPENDER_WAIT_MS 5000
@@ -34,6 +34,12 @@ int64_t head_oldest_time(Head *h) {
     }
     return oldest;
 }
+
+int64_t head_series_end(Head *h, uint64_t handle) {
+    return atomic_load(&head_series_any(h, handle)->last);
+}
+
+int64_t head_lower_bound(Head *h) { return atomic_load(&h->truncated_at); }
 
 /* The oldest round of appenders or of queriers; UINT64_MAX = none. */
 static uint64_t oldest_pin(Head *h, bool appender) {
@@ -140,9 +146,8 @@ static void series_release(Head *h, uint32_t slot, uint64_t round) {
     if (s->open.n > 0) {
         atomic_fetch_add(&h->chunks_removed, 1);
     }
-    byte_pool_put(h->pool, s->data, s->cap);
+    head_series_drop_open(h, s);
     head_index_release(&h->index, s->labels);
-    s->data = NULL;
     s->labels = NULL;
     atomic_store(&s->flags, 0);
     uint64_t slab_end = (uint64_t)(slot / SLAB_SERIES + 1) * SLAB_SERIES;

@@ -8,10 +8,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
+#include "tsdb/journal/journal_histogram.h"
 
 #define RING 64
 #define WORKERS_MAX 16
+/* Of the histograms of one record, decoded. */
+#define HISTOGRAM_BYTES_MAX ((size_t)1 << 29)
 
 typedef struct ReplayItem {
     uint8_t type;
@@ -44,7 +47,35 @@ static bool is_mine(const ReplayWorker *w, uint32_t slot) {
     return slot / 8 % w->replay->n_workers == w->number;
 }
 
+static int apply_histograms(ReplayWorker *w, const ReplayItem *item) {
+    Head *h = w->replay->head;
+    int64_t min = atomic_load(&h->min_valid);
+    Arena arena = ARENA_INIT(HISTOGRAM_BYTES_MAX);
+    JournalHistograms it;
+    JournalHistogram v;
+    HeadCursor c = {0};
+    int r = journal_histograms_init(&it, buf_str(&item->payload), &arena);
+    while (r == 0 && (r = journal_histograms_next(&it, &v)) > 0) {
+        r = 0;
+        if (!is_mine(w, v.slot) || v.sample.t < min) {
+            continue;
+        }
+        HeadSeries *s = head_series(h, v.slot);
+        if (!s) {
+            w->unknown++;
+            continue;
+        }
+        (void)head_histogram_add(h, s, &c, &v.sample); /* refused then, refused now */
+    }
+    head_cursor_end(h, &c);
+    arena_deinit(&arena);
+    return r;
+}
+
 static int apply_record(ReplayWorker *w, const ReplayItem *item) {
+    if (item->type == JOURNAL_HISTOGRAMS) {
+        return apply_histograms(w, item);
+    }
     Head *h = w->replay->head;
     int64_t min = atomic_load(&h->min_valid);
     JournalSamples it;
@@ -126,14 +157,29 @@ static void wait_until_at_most(HeadReplay *r, uint64_t behind) {
     pthread_mutex_unlock(&r->lock);
 }
 
+/* That the payload begins as it should, and its newest time. */
+static int newest_time(uint8_t type, Str payload, int64_t *ret) {
+    JournalSamples samples;
+    JournalHistograms histograms;
+    int e;
+    if (type == JOURNAL_HISTOGRAMS) {
+        e = journal_histograms_init(&histograms, payload, NULL);
+        *ret = histograms.max_time;
+    } else {
+        e = journal_samples_init(&samples, type, payload);
+        *ret = samples.max_time;
+    }
+    return e;
+}
+
 static int put_samples(HeadReplay *r, const JournalRecord *rec, int64_t *max_time) {
     wait_until_at_most(r, RING - 1);
     ReplayItem *item = &r->ring[r->put % RING];
     Str payload;
     buf_reset(&item->payload);
     int e = journal_record_payload(rec, &item->payload, &payload);
-    JournalSamples it;
-    if (e < 0 || (e = journal_samples_init(&it, rec->type, payload)) < 0) {
+    int64_t newest;
+    if (e < 0 || (e = newest_time(rec->type, payload, &newest)) < 0) {
         return e;
     }
     if (!rec->compressed) {
@@ -141,7 +187,7 @@ static int put_samples(HeadReplay *r, const JournalRecord *rec, int64_t *max_tim
                     payload); /* the segment's mapping goes before the worker comes */
     }
     item->type = rec->type;
-    *max_time = MAX(*max_time, it.max_time);
+    *max_time = MAX(*max_time, newest);
     pthread_mutex_lock(&r->lock);
     r->put++;
     pthread_cond_broadcast(&r->changed);
@@ -174,7 +220,8 @@ static int put_series(HeadReplay *r, Str payload) {
 
 int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time) {
     HeadReplay *r = replay;
-    if (rec->type == JOURNAL_SAMPLES || rec->type == JOURNAL_SAMPLES_TIMED) {
+    if (rec->type == JOURNAL_SAMPLES || rec->type == JOURNAL_SAMPLES_TIMED ||
+        rec->type == JOURNAL_HISTOGRAMS) {
         return put_samples(r, rec, max_time);
     }
     Str payload;

@@ -55,7 +55,7 @@ static void seal_crc(char *rec) {
 }
 
 /* The checksum is left to journal_seal(), which knows the last flags. */
-static void put_record(Buf *b, JournalType type, Str payload) {
+void journal_put_record(Buf *b, JournalType type, Str payload) {
     size_t start = b->n;
     char *h = buf_reserve(b, JOURNAL_RECORD_HEADER + payload.n);
     if (!h) {
@@ -91,7 +91,7 @@ void journal_seal(Buf *b, size_t start) {
 void journal_put_base(Buf *b, int64_t mint) {
     uint8_t payload[UVARINT_BYTES_MAX];
     size_t n = uvarint_put(payload, zigzag_encode(mint));
-    put_record(b, JOURNAL_BASE, str_n((char *)payload, n));
+    journal_put_record(b, JOURNAL_BASE, str_n((char *)payload, n));
 }
 
 void journal_series_begin(JournalSeriesWriter *w, Buf *out) {
@@ -108,14 +108,14 @@ void journal_series_add(JournalSeriesWriter *w, uint32_t slot, Labels labels) {
         buf_add_str(&w->payload, labels.v[i].value);
     }
     if (w->payload.n >= SERIES_PAYLOAD_SPLIT) {
-        put_record(w->out, JOURNAL_SERIES, buf_str(&w->payload));
+        journal_put_record(w->out, JOURNAL_SERIES, buf_str(&w->payload));
         buf_reset(&w->payload);
     }
 }
 
 void journal_series_end(JournalSeriesWriter *w) {
     if (w->payload.n > 0) {
-        put_record(w->out, JOURNAL_SERIES, buf_str(&w->payload));
+        journal_put_record(w->out, JOURNAL_SERIES, buf_str(&w->payload));
     }
     buf_deinit(&w->payload);
 }
@@ -251,7 +251,7 @@ static void put_samples_record(Buf *b, Buf *scratch, const JournalSample *v, siz
         put_column(scratch, column, put_slot_runs(column, v, n));
     }
     put_values(scratch, v, n);
-    put_record(b, timed ? JOURNAL_SAMPLES_TIMED : JOURNAL_SAMPLES, buf_str(scratch));
+    journal_put_record(b, timed ? JOURNAL_SAMPLES_TIMED : JOURNAL_SAMPLES, buf_str(scratch));
 }
 
 void journal_put_samples(Buf *b, Buf *scratch, const JournalSample *v, size_t n) {
@@ -458,6 +458,7 @@ const char *journal_type_name(uint8_t type) {
         [JOURNAL_SAMPLES] = "samples",
         [JOURNAL_SAMPLES_TIMED] = "timed samples",
         [JOURNAL_BASE] = "checkpoint base",
+        [JOURNAL_HISTOGRAMS] = "histograms",
     };
     return type < ARRAY_LEN(names) ? names[type] : NULL;
 }

@@ -20,6 +20,7 @@ typedef enum JournalType {
     JOURNAL_SAMPLES = 2,       /* floats that share one time */
     JOURNAL_SAMPLES_TIMED = 3, /* floats with times of their own */
     JOURNAL_BASE = 4,          /* first of a checkpoint: samples before this time are in blocks */
+    JOURNAL_HISTOGRAMS = 16,   /* native histograms of either kind: journal_histogram.h */
 } JournalType;
 #define JOURNAL_TYPE_OPTIONAL 0x80
 
@@ -71,6 +72,8 @@ void journal_series_end(JournalSeriesWriter *w);
 /* All samples of a commit in as many records as needed; `scratch` is only working space. */
 void journal_put_samples(Buf *b, Buf *scratch, const JournalSample *v, size_t n);
 void journal_put_base(Buf *b, int64_t mint);
+/* One record of any type, still without its checksum. */
+void journal_put_record(Buf *b, JournalType type, Str payload);
 /* Says which record from start on is the commit's last, and puts the checksums in. */
 void journal_seal(Buf *b, size_t start);
 
