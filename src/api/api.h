@@ -67,6 +67,7 @@ typedef struct Api {
     bool ready, stopping;
     Str page_title;
     struct Live *live; /* event streams */
+    struct QueryLive *query_live;
     const ApiHooks *hooks;
     void *server;
 } Api;

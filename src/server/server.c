@@ -14,6 +14,7 @@
 
 #include "api/api.h"
 #include "api/live.h"
+#include "api/query_live.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -355,6 +356,7 @@ static void stop(void *arg) {
     loop_timer_stop(&s->watch_timer);
     web_guard_stop(s->guard);
     live_stop(s->api.live);
+    query_live_stop(s->api.query_live);
     if (s->api.tsdb) { /* else it is still being opened, or never was */
         tsdb_stop_maintenance(s->tsdb);
     }
@@ -449,6 +451,7 @@ static void setup_api(Server *s) {
                    .hooks = &api_hooks,
                    .server = s};
     s->api.live = live_new(&s->api);
+    s->api.query_live = query_live_new(&s->api);
 }
 
 /* ---- start
@@ -693,6 +696,7 @@ void server_free(Server *s) {
     live_free(s->api.live);
     work_pool_free(s->ingest);
     work_pool_free(s->queries);
+    query_live_free(s->api.query_live);
     query_watch_stop(&s->query_watch);
     work_pool_free(s->background);
     rule_manager_free(s->rules);
