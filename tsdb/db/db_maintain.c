@@ -100,7 +100,9 @@ static int trim_head(Tsdb *db) {
     (void)head_collect(db->head); /* else at the next call */
     HeadCheckpoint c = {.head = db->head};
     int64_t mint = atomic_load(&db->head->truncated_at);
-    return mint == INT64_MIN ? 0 : journal_trim(db->journal, mint, head_checkpoint_fill, &c);
+    int r = mint == INT64_MIN ? 0 : journal_trim(db->journal, mint, mint, head_checkpoint_fill, &c);
+    head_checkpoint_deinit(&c);
+    return r;
 }
 
 static int cut_head(Tsdb *db) {

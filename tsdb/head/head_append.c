@@ -165,7 +165,6 @@ struct HeadAppender {
     VEC(AppenderPart) parts;
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
     uint64_t out_of_order, out_of_bound;
-    Buf bytes, scratch;
     HeadAppender *next; /* among those kept */
 };
 
@@ -173,6 +172,7 @@ struct HeadAppender {
  * that has grown beyond a usual scrape is not. */
 #define KEPT_MAX 8
 #define KEPT_BYTES_MAX (1u << 20)
+#define SAMPLE_BYTES 8 /* in the journal: more than one takes, most often */
 /* Of the histograms of one transaction. */
 #define COPIES_BYTES_MAX ((size_t)1 << 29)
 
@@ -419,26 +419,36 @@ static int slot_cmp(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out) {
+    HeadIndex *x = &h->index;
+    const HeadLabels *l = head_series_any(h, slot)->labels;
+    vec_reserve(&e->numbers, l->n);
+    for (uint32_t i = 0; i < l->n; i++) {
+        HeadPair *p = &x->pairs.v[l->pair[i]];
+        if (p->journal_epoch != e->epoch) {
+            p->journal_number = journal_series_pair(e, head_pair(x, l->pair[i]));
+            p->journal_epoch = e->epoch;
+        }
+        e->numbers.v[i] = p->journal_number;
+    }
+    journal_series_add(e, slot, e->numbers.v, l->n, out);
+}
+
 /* A series that another transaction made but has not journalled yet is journalled by this one too:
- * twice is fine, never is not. */
-static void put_series(HeadAppender *a) {
+ * twice is fine, never is not. Called by the journal's only writer: what it notes at the pairs
+ * nobody else looks at. */
+static void put_series(HeadAppender *a, JournalEncoder *e, Buf *out) {
     Head *h = a->head;
-    JournalSeriesWriter w;
-    VEC(Label) labels = {0};
     qsort(a->unlogged.v, a->unlogged.n, sizeof(*a->unlogged.v), slot_cmp);
-    journal_series_begin(&w, &a->bytes);
+    journal_series_begin(e);
     pthread_rwlock_rdlock(&h->index_lock);
     for (size_t i = 0; i < a->unlogged.n; i++) {
-        if (i > 0 && a->unlogged.v[i] == a->unlogged.v[i - 1]) {
-            continue;
+        if (i == 0 || a->unlogged.v[i] != a->unlogged.v[i - 1]) {
+            head_put_series(h, e, a->unlogged.v[i], out);
         }
-        const HeadLabels *l = head_series_any(h, a->unlogged.v[i])->labels;
-        vec_reserve(&labels, l->n);
-        journal_series_add(&w, a->unlogged.v[i], head_index_labels(&h->index, l, labels.v));
     }
     pthread_rwlock_unlock(&h->index_lock);
-    journal_series_end(&w);
-    vec_free(&labels);
+    journal_series_end(e, out);
 }
 
 static int64_t newest_of(const HeadAppender *a) {
@@ -457,24 +467,31 @@ static AppenderPart part_at(const HeadAppender *a, size_t i) {
     return i < a->parts.n ? a->parts.v[i] : (AppenderPart){a->samples.n, a->histograms.n};
 }
 
+/* JournalBatch.put */
+static void put_records(void *arg, JournalEncoder *e, Buf *out) {
+    HeadAppender *a = arg;
+    AppenderPart from = {0};
+    if (a->unlogged.n > 0) {
+        put_series(a, e, out);
+    }
+    for (size_t i = 0; i <= a->parts.n; i++) {
+        AppenderPart to = part_at(a, i);
+        journal_put_samples(e, out, a->samples.v + from.samples, to.samples - from.samples);
+        journal_put_histograms(e, out, a->histograms.v + from.histograms,
+                               to.histograms - from.histograms);
+        from = to;
+    }
+}
+
 static int write_journal(HeadAppender *a) {
     if (!a->head->journal) {
         return 0;
     }
-    if (a->unlogged.n > 0) {
-        put_series(a);
-    }
-    AppenderPart from = {0};
-    for (size_t i = 0; i <= a->parts.n; i++) {
-        AppenderPart to = part_at(a, i);
-        journal_put_samples(&a->bytes, &a->scratch, a->samples.v + from.samples,
-                            to.samples - from.samples);
-        journal_put_histograms(&a->bytes, &a->scratch, a->histograms.v + from.histograms,
-                               to.histograms - from.histograms);
-        from = to;
-    }
-    journal_seal(&a->bytes, 0);
-    int r = journal_commit(a->head->journal, &a->bytes, newest_of(a));
+    JournalBatch b = {.put = put_records,
+                      .arg = a,
+                      .size = a->samples.n * SAMPLE_BYTES + a->copies.used,
+                      .max_time = newest_of(a)};
+    int r = journal_commit(a->head->journal, &b);
     if (r < 0) {
         return r;
     }
@@ -538,8 +555,6 @@ static void appender_delete(HeadAppender *a) {
     vec_free(&a->parts);
     arena_deinit(&a->copies);
     vec_free(&a->unlogged);
-    buf_deinit(&a->bytes);
-    buf_deinit(&a->scratch);
     mem_free(a);
 }
 
@@ -548,8 +563,8 @@ static void appender_keep(HeadAppender *a) {
     vec_free(&a->histograms);
     vec_free(&a->parts);
     arena_deinit(&a->copies);
-    size_t bytes = a->bytes.cap + a->scratch.cap + a->samples.cap * sizeof(*a->samples.v) +
-                   a->unlogged.cap * sizeof(*a->unlogged.v);
+    size_t bytes =
+        a->samples.cap * sizeof(*a->samples.v) + a->unlogged.cap * sizeof(*a->unlogged.v);
     pthread_mutex_lock(&h->pin_lock);
     bool keep = bytes <= KEPT_BYTES_MAX && h->n_kept < KEPT_MAX;
     if (keep) {
@@ -577,14 +592,11 @@ static HeadAppender *appender_take(Head *h) {
         a->copies = ARENA_INIT(COPIES_BYTES_MAX);
         return a;
     }
-    HeadAppender fresh = {
-        .bytes = a->bytes, .scratch = a->scratch, .copies = ARENA_INIT(COPIES_BYTES_MAX)};
+    HeadAppender fresh = {.copies = ARENA_INIT(COPIES_BYTES_MAX)};
     fresh.samples.v = a->samples.v;
     fresh.samples.cap = a->samples.cap;
     fresh.unlogged.v = a->unlogged.v;
     fresh.unlogged.cap = a->unlogged.cap;
-    buf_reset(&fresh.bytes);
-    buf_reset(&fresh.scratch);
     *a = fresh;
     return a;
 }
