@@ -11,6 +11,15 @@ const char *rule_health_text(RuleHealth h) {
     return h == RULE_OK ? "ok" : h == RULE_ERR ? "err" : "unknown";
 }
 
+void rule_env_init(RuleEnv *e, Labels external_labels, Str external_url) {
+    e->external_labels = labels_copy(&e->arena, external_labels);
+    e->external_url = arena_str(&e->arena, external_url);
+    Str rest = e->external_url;
+    size_t scheme = str_find_str(rest, STR("://"));
+    rest = scheme < rest.n ? str_from(rest, scheme + 3) : rest;
+    e->path_prefix = str_from(rest, str_find(rest, '/'));
+}
+
 char *rule_labels_key(Labels l, Str *ret_key) {
     size_t n = 0;
     for (size_t i = 0; i < l.n; i++) {

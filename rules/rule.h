@@ -20,6 +20,9 @@ typedef struct RuleEnv {
     unsigned refs; /* loop thread only */
 } RuleEnv;
 
+/* Copies both into e->arena. */
+void rule_env_init(RuleEnv *e, Labels external_labels, Str external_url);
+
 typedef struct EvalContext {
     const RuleManagerOptions *o;
     const RuleEnv *env;

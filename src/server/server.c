@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/live.h"
+#include "api/notifications.h"
+#include "api/query_live.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -198,6 +201,9 @@ static void note_reload(Server *s, bool ok) {
         s->last_config_ms = clock_wall_ms();
         metric_set(s->reload_time_gauge, (double)s->last_config_ms / 1000);
     }
+    if (s->api.notifications) {
+        notifications_set(s->api.notifications, NOTIFICATION_RELOAD_FAILED, !ok);
+    }
 }
 
 /* ---- reload
@@ -353,6 +359,10 @@ static void stop(void *arg) {
     loop_timer_stop(&s->maintain_timer);
     loop_timer_stop(&s->watch_timer);
     web_guard_stop(s->guard);
+    live_stop(s->api.live);
+    query_live_stop(s->api.query_live);
+    notifications_set(s->api.notifications, NOTIFICATION_STOPPING, true);
+    notifications_stop(s->api.notifications);
     if (s->api.tsdb) { /* else it is still being opened, or never was */
         tsdb_stop_maintenance(s->tsdb);
     }
@@ -407,12 +417,18 @@ static void list_alertmanagers(void *arg, Arena *a, ApiAlertmanagers *ret) {
     delivery_list(s->delivery, a, ret);
 }
 
+static bool notify_status(void *arg, NotifyStatuses *ret) {
+    const Server *s = arg;
+    return delivery_status(s->delivery, ret);
+}
+
 static const ApiHooks api_hooks = {.runtime = fill_runtime,
                                    .config_yaml = write_config,
                                    .external_labels = external_labels,
                                    .reload = reload,
                                    .quit = quit,
-                                   .alertmanagers = list_alertmanagers};
+                                   .alertmanagers = list_alertmanagers,
+                                   .notify_status = notify_status};
 
 static int64_t query_concurrency(void) { return MAX(flag_int("query.max-concurrency"), 1); }
 
@@ -440,6 +456,11 @@ static void setup_api(Server *s) {
                    .page_title = flag_str("web.page-title"),
                    .hooks = &api_hooks,
                    .server = s};
+    s->api.live = live_new(&s->api);
+    s->api.query_live = query_live_new(&s->api);
+    s->api.notifications =
+        notifications_new(s->loop, (size_t)flag_int("web.max-notifications-subscribers"));
+    notifications_set(s->api.notifications, NOTIFICATION_STARTING, true);
 }
 
 /* ---- start
@@ -530,6 +551,7 @@ static void database_opened(void *arg) {
     note_reload(s, true);
     s->api.ready = true;
     metric_set(s->ready_gauge, 1);
+    notifications_set(s->api.notifications, NOTIFICATION_STARTING, false);
     loop_timer_after(&s->maintain_timer, MAINTAIN_INTERVAL_MS);
     if (flag_bool("config.auto-reload") || feature_on(FEATURE_AUTO_RELOAD)) {
         watch_files(s);
@@ -678,8 +700,11 @@ int server_run(Server *s) {
 void server_free(Server *s) {
     web_guard_stop(s->guard);
     web_guard_join(s->guard);
+    live_free(s->api.live);
     work_pool_free(s->ingest);
     work_pool_free(s->queries);
+    query_live_free(s->api.query_live);
+    notifications_free(s->api.notifications);
     query_watch_stop(&s->query_watch);
     work_pool_free(s->background);
     rule_manager_free(s->rules);

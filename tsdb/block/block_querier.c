@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "tsdb/block/block_index.h"
+#include "tsdb/codec/histogram_chunk.h"
 
 /* How often a loop over series looks whether it was cancelled. */
 #define CANCEL_STRIDE 1024
@@ -33,24 +34,42 @@ typedef struct BlockIter {
     ChunkScan scan;
     VEC(int64_t) t;
     VEC(double) v;
+    HistogramSamples histograms;
 } BlockIter;
 
 /* ---- samples ---- */
+
+static int decode_floats(BlockIter *it, const Chunk *c, SampleRun *ret) {
+    uint32_t n;
+    vec_reserve(&it->t, c->n);
+    vec_reserve(&it->v, c->n);
+    int r = chunk_decode_range(c, it->min_time, it->max_time, it->t.v, it->v.v, &n);
+    if (r == 0) {
+        *ret = (SampleRun){.kind = SAMPLE_FLOAT, .n = n, .t = it->t.v, .f = it->v.v};
+    }
+    return r;
+}
+
+/* All of them: a run is never empty, and what lies outside of the range is cut off above. */
+static int decode_histograms(BlockIter *it, const Chunk *c, SampleRun *ret) {
+    int r = histogram_chunk_decode(c, &it->histograms);
+    if (r == 0) {
+        *ret = histogram_samples_run(&it->histograms, INT64_MIN, INT64_MAX);
+    }
+    return r;
+}
 
 static int decode_run(BlockIter *it, Chunk *c, uint32_t bundle, uint32_t offset, SampleRun *ret) {
     int r = block_chunk_data(it->block, bundle, offset, c);
     if (r < 0) {
         return r;
     }
-    vec_reserve(&it->t, c->n);
-    vec_reserve(&it->v, c->n);
-    uint32_t n;
-    r = chunk_decode_range(c, it->min_time, it->max_time, it->t.v, it->v.v, &n);
+    r = chunk_encoding_kind(c->encoding) == SAMPLE_FLOAT ? decode_floats(it, c, ret)
+                                                         : decode_histograms(it, c, ret);
     if (r < 0) {
         return block_damaged(it->block, TABLE_CHUNKS, "%u, chunk at %u of series %u", bundle,
                              offset, it->scan.r.id);
     }
-    *ret = (SampleRun){.kind = SAMPLE_FLOAT, .n = n, .t = it->t.v, .f = it->v.v};
     return 1;
 }
 
@@ -82,6 +101,7 @@ static void block_iter_free(SampleIter *base) {
     BlockIter *it = CONTAINER_OF(base, BlockIter, it);
     vec_free(&it->t);
     vec_free(&it->v);
+    histogram_samples_deinit(&it->histograms);
     mem_free(it);
 }
 

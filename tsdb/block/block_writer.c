@@ -34,6 +34,7 @@ struct BlockWriter {
     uint32_t n_waiting;
     int64_t waiting_t[CHUNK_SAMPLES_MAX];
     double waiting_v[CHUNK_SAMPLES_MAX];
+    HistogramWriter *histograms; /* those that wait; empty while floats do */
 
     uint64_t n_samples, n_chunks;
     bool encodings[CHUNK_ENCODINGS_MAX]; /* which were written */
@@ -49,6 +50,7 @@ int block_writer_new(const BlockWriterOptions *o, BlockWriter **ret) {
     }
     w->o.chunk_samples = MIN(w->o.chunk_samples, (uint32_t)CHUNK_SAMPLES_MAX);
     w->encoder = chunk_encoder_new();
+    w->histograms = histogram_writer_new();
     block_id_new(w->id);
     w->folder = block_folder_path(o->dir, w->id, "");
     w->tmp_folder = block_folder_path(o->dir, w->id, BLOCK_TMP_CREATION);
@@ -80,6 +82,7 @@ void block_writer_free(BlockWriter *w) {
     vec_free(&w->last_pairs);
     vec_free(&w->chunks);
     chunk_encoder_free(w->encoder);
+    histogram_writer_free(w->histograms);
     mem_free(w->folder);
     mem_free(w->tmp_folder);
     mem_free(w->file);
@@ -122,11 +125,21 @@ static int put_chunk(BlockWriter *w, const Chunk *c) {
     return 0;
 }
 
-static int flush_chunk(BlockWriter *w) {
-    if (w->n_waiting == 0) {
+static int flush_histograms(BlockWriter *w) {
+    if (histogram_writer_count(w->histograms) == 0) {
         return 0;
     }
+    Chunk c = histogram_writer_view(w->histograms);
+    int r = put_chunk(w, &c);
+    histogram_writer_reset(w->histograms);
+    return r;
+}
+
+static int flush_chunk(BlockWriter *w) {
     Chunk c;
+    if (w->n_waiting == 0) {
+        return flush_histograms(w);
+    }
     chunk_encode(w->encoder, w->waiting_t, w->waiting_v, w->n_waiting, &c);
     w->n_waiting = 0;
     return put_chunk(w, &c);
@@ -146,8 +159,20 @@ static int check_times(BlockWriter *w, int64_t first, int64_t last) {
     return 0;
 }
 
+int block_writer_histogram(BlockWriter *w, const HistogramSample *s) {
+    int r = check_times(w, s->t, s->t);
+    if (r == 0 && (w->n_waiting > 0 || histogram_writer_full(w->histograms) ||
+                   !histogram_writer_fits(w->histograms, s))) {
+        r = flush_chunk(w);
+    }
+    if (r == 0) {
+        histogram_writer_add(w->histograms, s);
+    }
+    return r;
+}
+
 int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size_t n) {
-    int r = 0;
+    int r = flush_histograms(w);
     for (size_t i = 0; i < n && r == 0; i++) {
         r = check_times(w, t[i], t[i]);
         if (r < 0) {
@@ -164,6 +189,10 @@ int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size
 
 /* A chunk of this encoding and length would hardly become smaller. */
 static bool is_final(const BlockWriter *w, const Chunk *c) {
+    SampleKind kind = chunk_encoding_kind(c->encoding);
+    if (kind == SAMPLE_HISTOGRAM || kind == SAMPLE_FLOAT_HISTOGRAM) {
+        return true;
+    }
     return c->encoding == CHUNK_COLUMNS &&
            (uint64_t)c->n * KEEP_DENOMINATOR >= (uint64_t)w->o.chunk_samples * KEEP_NUMERATOR;
 }
