@@ -594,8 +594,11 @@ static int start_listening(Server *s, Problem *p) {
     return 0;
 }
 
+static unsigned core_count(void) { return (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L); }
+
 static PromqlEngine *new_engine(void) {
     return promql_engine_new(&(PromqlOptions){
+        .threads = core_count(),
         .lookback_ms = flag_int("query.lookback-delta"),
         .timeout_ms = flag_int("query.timeout"),
         .samples_max = (uint64_t)flag_int("query.max-samples"),
@@ -625,7 +628,7 @@ static void setup_metrics(Server *s) {
 /* Threads: two ingest workers keep up with what two cores can parse; queries wait for one another
  * beyond their number. */
 static int start_loop(Server *s) {
-    unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+    unsigned cores = core_count();
     int r = loop_new(&s->loop);
     if (r == 0) {
         r = http_client_new(s->loop, &s->client);
