@@ -4,6 +4,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "tsdb/codec/columns.h"
+#include "tsdb/codec/linked.h"
 #include "tsdb/codec/xor.h"
 
 typedef struct EncodingRow {
@@ -22,6 +23,7 @@ static const EncodingRow encodings[] = {
     {CHUNK_XOR, "xor", SAMPLE_FLOAT, xor_decode, xor_decode_plain, NULL},
     {CHUNK_COLUMNS, "columns", SAMPLE_FLOAT, columns_decode, columns_decode_plain,
      columns_decode_range},
+    {CHUNK_LINKED, "linked", SAMPLE_FLOAT, linked_decode, linked_decode_plain, linked_decode_range},
 };
 
 static const EncodingRow *row_of(uint8_t id) {
