@@ -101,17 +101,16 @@ void chunk_encoder_free(ChunkEncoder *e);
 void chunk_encode(ChunkEncoder *e, const int64_t *t, const double *v, uint32_t n, Chunk *ret);
 
 /*
- * Chunks without times, CHUNK_LINKED; t is borrowed by *ret, not stored. Values may be kept as what
- * they differ from those of another chunk, base, which link will find again: true when that was
- * smaller. base may be NULL. Or they are the very values of another chunk.
+ * Chunks without times, CHUNK_LINKED; those of *ret are left to the caller. Values may be kept as
+ * what they differ from those of another chunk, base, which link will find again: true when that
+ * was smaller. base may be NULL. Or they are the very values of another chunk.
  */
 typedef struct ChunkLink {
     uint32_t bundle, offset, size; /* where a chunk lies in its block: block_format.h */
 } ChunkLink;
-bool chunk_encode_linked(ChunkEncoder *e, const int64_t *t, const double *v, uint32_t n,
-                         const double *base, const ChunkLink *link, Chunk *ret);
-void chunk_encode_same(ChunkEncoder *e, const int64_t *t, uint32_t n, const ChunkLink *link,
-                       Chunk *ret);
+bool chunk_encode_linked(ChunkEncoder *e, const double *v, uint32_t n, const double *base,
+                         const ChunkLink *link, Chunk *ret);
+void chunk_encode_same(ChunkEncoder *e, uint32_t n, const ChunkLink *link, Chunk *ret);
 /* Which other chunk's values are needed: 0 = none, or one of these and the link; -EBADMSG. */
 enum { CHUNK_SAME = 1, CHUNK_DIFFERENCE = 2 };
 int chunk_link(const Chunk *c, ChunkLink *ret);

@@ -54,18 +54,12 @@ static size_t put_linked(uint8_t *p, uint8_t head, const ChunkLink *link) {
     return (size_t)(p - start);
 }
 
-static Chunk linked_chunk(const ChunkEncoder *e, const int64_t *t, uint32_t n, size_t size) {
-    return (Chunk){.min_time = t[0],
-                   .max_time = t[n - 1],
-                   .data = e->chunk,
-                   .size = (uint32_t)size,
-                   .n = n,
-                   .encoding = CHUNK_LINKED,
-                   .times = t};
+static Chunk linked_chunk(const ChunkEncoder *e, uint32_t n, size_t size) {
+    return (Chunk){.data = e->chunk, .size = (uint32_t)size, .n = n, .encoding = CHUNK_LINKED};
 }
 
-bool chunk_encode_linked(ChunkEncoder *e, const int64_t *t, const double *v, uint32_t n,
-                         const double *base, const ChunkLink *link, Chunk *ret) {
+bool chunk_encode_linked(ChunkEncoder *e, const double *v, uint32_t n, const double *base,
+                         const ChunkLink *link, Chunk *ret) {
     assert(n > 0 && n <= CHUNK_SAMPLES_MAX);
     ValuesWay way;
     size_t values = values_write(&e->values, v, n, true, &way);
@@ -82,11 +76,10 @@ bool chunk_encode_linked(ChunkEncoder *e, const int64_t *t, const double *v, uin
         memcpy(e->chunk + size, e->values.best, values);
         size += values;
     }
-    *ret = linked_chunk(e, t, n, size);
+    *ret = linked_chunk(e, n, size);
     return linked;
 }
 
-void chunk_encode_same(ChunkEncoder *e, const int64_t *t, uint32_t n, const ChunkLink *link,
-                       Chunk *ret) {
-    *ret = linked_chunk(e, t, n, put_linked(e->chunk, LINKED_SAME, link));
+void chunk_encode_same(ChunkEncoder *e, uint32_t n, const ChunkLink *link, Chunk *ret) {
+    *ret = linked_chunk(e, n, put_linked(e->chunk, LINKED_SAME, link));
 }

@@ -206,7 +206,10 @@ static Chunk encode_linked(const Samples *s, const double *base, bool *ret_diffe
                            uint8_t **ret_copy) {
     static const ChunkLink link = {70000, 12345, 678};
     Chunk c;
-    *ret_difference = chunk_encode_linked(encoder(), s->t, s->v, s->n, base, &link, &c);
+    *ret_difference = chunk_encode_linked(encoder(), s->v, s->n, base, &link, &c);
+    c.times = s->t;
+    c.min_time = s->t[0];
+    c.max_time = s->t[s->n - 1];
     *ret_copy = mem_dup(c.data, c.size);
     c.data = *ret_copy;
     c.base = *ret_difference ? base : NULL;
@@ -274,7 +277,10 @@ TEST (the_same_as_another_chunk) {
     Chunk c;
     fill(&samples, random_bits, JITTER, 300);
     memcpy(base, samples.v, sizeof(base));
-    chunk_encode_same(encoder(), samples.t, 300, &link, &c);
+    chunk_encode_same(encoder(), 300, &link, &c);
+    c.times = samples.t;
+    c.min_time = samples.t[0];
+    c.max_time = samples.t[299];
     CHECK_INT(chunk_link(&c, &found), CHUNK_SAME);
     CHECK_INT(found.bundle, 3);
     CHECK_INT(found.size, 99);
