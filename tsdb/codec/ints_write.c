@@ -276,3 +276,16 @@ size_t ints_write_divided(uint8_t *dst, const int64_t *y, uint32_t n, uint64_t d
     }
     return (size_t)(p - dst);
 }
+
+size_t ints_estimate(const int64_t *y, uint32_t n) {
+    uint8_t block[INTS_ROOM(INTS_BLOCK)];
+    int64_t slope = ints_slope(y, n);
+    size_t bytes = 0, numbers = 0;
+    for (uint32_t at = 0; at < n; at += INTS_SEGMENT) {
+        Column c = {.slope = slope, .line = slope, .last = ints_on_line(slope, at)};
+        unsigned count = MIN(n - at, (uint32_t)INTS_BLOCK);
+        bytes += (size_t)(add_block(block, &c, y + at, count) - block);
+        numbers += count;
+    }
+    return bytes * n / numbers;
+}

@@ -58,23 +58,35 @@ static size_t write_scale(ValuesWriter *w, uint8_t *dst, const double *v, const 
     return (size_t)(p - dst);
 }
 
-/* Packed to w->best, or coded when that is worth it. */
+/* Codes w->numbers if that is enough smaller than `packed` bytes; 0: it is not. */
+static size_t write_coded(ValuesWriter *w, uint8_t *dst, uint32_t n, uint64_t divisor,
+                          size_t packed) {
+    return coded_write(dst, w->numbers, n, divisor, packed * (100 - VALUES_CODED_PERCENT) / 100,
+                       w->work);
+}
+
+/* Packed to w->best, or coded when that is worth it. Packing tries much, so where coding is clearly
+ * smaller than what packing would come to, it is not done at all. */
 static size_t write_scaled(ValuesWriter *w, const double *v, const double *bits, uint32_t n,
                            bool coded, ValuesWay *ret) {
-    *ret = VALUES_PACKED;
-    size_t head = write_scale(w, w->best, v, bits, n);
+    size_t head = write_scale(w, w->best, v, bits, n), size = 0;
     if (head == 0) {
         return SIZE_MAX;
     }
+    uint8_t *p = w->best + head;
     uint64_t divisor = ints_divide(w->numbers, n);
-    size_t size = ints_write_divided(w->best + head, w->numbers, n, divisor);
-    if (coded && n >= VALUES_CODED_MIN) {
-        size_t limit = (head + size) * (100 - VALUES_CODED_PERCENT) / 100;
-        limit = limit > head ? limit - head : 0;
-        size_t other = coded_write(w->other, w->numbers, n, divisor, limit, w->work);
+    *ret = VALUES_CODED;
+    coded = coded && n >= VALUES_CODED_MIN;
+    if (coded) {
+        size = write_coded(w, p, n, divisor, ints_estimate(w->numbers, n));
+    }
+    if (size == 0) {
+        *ret = VALUES_PACKED;
+        size = ints_write_divided(p, w->numbers, n, divisor);
+        size_t other = coded ? write_coded(w, w->other, n, divisor, size) : 0;
         if (other) {
-            memcpy(w->best + head, w->other, size = other);
             *ret = VALUES_CODED;
+            memcpy(p, w->other, size = other);
         }
     }
     return head + size;
