@@ -18,10 +18,7 @@
 static int template_query(void *arg, Str query, int64_t time_ms, Arena *arena, TmplSample **ret,
                           size_t *ret_n, Str *ret_error) {
     const EvalContext *cx = arg;
-    int64_t t = cx->ts - cx->query_offset_ms;
-    PromqlResult *res = promql_exec(
-        cx->o->engine, cx->o->storage,
-        &(PromqlRequest){.query = query, .start_ms = t, .end_ms = t, .cancel = cx->cancel});
+    PromqlResult *res = rule_query(cx, query);
     int r = 0;
     if (res->outcome != PROMQL_OK) {
         *ret_error = arena_str(arena, str_of(res->error));

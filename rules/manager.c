@@ -28,13 +28,7 @@ struct RuleManager {
 static RuleEnv *env_new(const RuleManager *m, Labels external_labels) {
     RuleEnv *e = NEW(RuleEnv);
     e->refs = 1;
-    e->external_labels = labels_copy(&e->arena, external_labels);
-    e->external_url = arena_str(&e->arena, m->o.external_url);
-    Str rest = e->external_url;
-    size_t scheme = str_find_str(rest, STR("://"));
-    rest = scheme < rest.n ? str_from(rest, scheme + 3) : rest;
-    rest = str_from(rest, str_find(rest, '/'));
-    e->path_prefix = rest;
+    rule_env_init(e, external_labels, m->o.external_url);
     return e;
 }
 
@@ -167,6 +161,9 @@ static void group_due(void *arg) {
     j->cx = (EvalContext){.o = &m->o,
                           .env = g->env,
                           .cancel = &m->cancel,
+                          .origin = {.source = PROMQL_SOURCE_RULE,
+                                     .rule_file = g->file->path,
+                                     .rule_group = g->def->name},
                           .ts = g->due_ms,
                           .query_offset_ms = g->query_offset_ms,
                           .interval_ms = g->interval_ms,

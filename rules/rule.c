@@ -11,6 +11,15 @@ const char *rule_health_text(RuleHealth h) {
     return h == RULE_OK ? "ok" : h == RULE_ERR ? "err" : "unknown";
 }
 
+void rule_env_init(RuleEnv *e, Labels external_labels, Str external_url) {
+    e->external_labels = labels_copy(&e->arena, external_labels);
+    e->external_url = arena_str(&e->arena, external_url);
+    Str rest = e->external_url;
+    size_t scheme = str_find_str(rest, STR("://"));
+    rest = scheme < rest.n ? str_from(rest, scheme + 3) : rest;
+    e->path_prefix = str_from(rest, str_find(rest, '/'));
+}
+
 char *rule_labels_key(Labels l, Str *ret_key) {
     size_t n = 0;
     for (size_t i = 0; i < l.n; i++) {
@@ -188,12 +197,19 @@ static int recording_eval(Rule *r, EvalContext *cx, const PromqlResult *res, Rul
     return 0;
 }
 
+PromqlResult *rule_query(const EvalContext *cx, Str query) {
+    int64_t t = cx->ts - cx->query_offset_ms;
+    return promql_exec(cx->o->engine, cx->o->storage,
+                       &(PromqlRequest){.query = query,
+                                        .start_ms = t,
+                                        .end_ms = t,
+                                        .cancel = cx->cancel,
+                                        .origin = &cx->origin});
+}
+
 int rule_eval(Rule *r, EvalContext *cx, PromqlResult **ret_result, RuleSamples *out,
               Str *ret_error) {
-    int64_t t = cx->ts - cx->query_offset_ms;
-    PromqlResult *res = promql_exec(
-        cx->o->engine, cx->o->storage,
-        &(PromqlRequest){.query = r->def->expr, .start_ms = t, .end_ms = t, .cancel = cx->cancel});
+    PromqlResult *res = rule_query(cx, r->def->expr);
     *ret_result = res;
     if (res->outcome != PROMQL_OK) {
         *ret_error = str_of(res->error ? res->error : "query failed");

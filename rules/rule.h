@@ -20,10 +20,14 @@ typedef struct RuleEnv {
     unsigned refs; /* loop thread only */
 } RuleEnv;
 
+/* Copies both into e->arena. */
+void rule_env_init(RuleEnv *e, Labels external_labels, Str external_url);
+
 typedef struct EvalContext {
     const RuleManagerOptions *o;
     const RuleEnv *env;
     const atomic_bool *cancel;
+    PromqlOrigin origin; /* for the lists of queries and their log */
     int64_t ts, query_offset_ms, interval_ms, limit;
     Arena arena; /* of one rule's evaluation */
 } EvalContext;
@@ -81,6 +85,9 @@ int rule_restore(Rule *r, const EvalContext *cx, int64_t now_ms);
 /* alerting.c: the state machine over the result of the expression. */
 int alerting_eval(Rule *r, EvalContext *cx, const PromqlResult *res, RuleSamples *out,
                   Str *ret_error);
+
+/* A query at the evaluation's time. */
+PromqlResult *rule_query(const EvalContext *cx, Str query);
 
 /* A label set as bytes, equal when and only when the sets are; caller frees. */
 char *rule_labels_key(Labels l, Str *ret_key);

@@ -310,14 +310,17 @@ static int take_groups(LoadedFile *f, const FileYaml *y, const PromqlEngine *eng
     return 0;
 }
 
-int rule_file_parse(Str text, Str path, const PromqlEngine *engine, RuleFile **ret,
-                    Problem *problem) {
+typedef int (*LoadYaml)(const Schema *schema, Str text, Str file, Arena *arena, void *user,
+                        void *object, Problem *problem);
+
+static int parse_file(Str text, Str path, LoadYaml load, const PromqlEngine *engine, RuleFile **ret,
+                      Problem *problem) {
     LoadedFile *f = NEW(LoadedFile);
     atomic_init(&f->refs, 1);
     f->file.path = arena_str(&f->arena, path);
     FileYaml y = {0};
     problem_set_file(problem, path);
-    int r = schema_load(&FILE_SCHEMA, text, path, &f->arena, NULL, &y, problem);
+    int r = load(&FILE_SCHEMA, text, path, &f->arena, NULL, &y, problem);
     if (r == 0) {
         r = take_groups(f, &y, engine, problem);
     }
@@ -329,14 +332,29 @@ int rule_file_parse(Str text, Str path, const PromqlEngine *engine, RuleFile **r
     return 0;
 }
 
-int rule_file_load(const char *path, const PromqlEngine *engine, RuleFile **ret, Problem *problem) {
+static int load_file(const char *path, LoadYaml load, const PromqlEngine *engine, RuleFile **ret,
+                     Problem *problem) {
     CLEANUP(buf_deinit) Buf b = BUF_INIT(FILE_BYTES_MAX);
     int r = file_read_whole(path, FILE_BYTES_MAX, &b);
     if (r < 0) {
         problem_set_file(problem, str_of(path));
         return problem_set(problem, 0, 0, "cannot be read: %s", strerror(-r));
     }
-    return rule_file_parse(buf_str(&b), str_of(path), engine, ret, problem);
+    return parse_file(buf_str(&b), str_of(path), load, engine, ret, problem);
+}
+
+int rule_file_parse(Str text, Str path, const PromqlEngine *engine, RuleFile **ret,
+                    Problem *problem) {
+    return parse_file(text, path, schema_load, engine, ret, problem);
+}
+
+int rule_file_load(const char *path, const PromqlEngine *engine, RuleFile **ret, Problem *problem) {
+    return load_file(path, schema_load, engine, ret, problem);
+}
+
+int rule_file_load_known(const char *path, const PromqlEngine *engine, RuleFile **ret,
+                         Problem *problem) {
+    return load_file(path, schema_load_known, engine, ret, problem);
 }
 
 RuleFile *rule_file_ref(RuleFile *f) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 
 #define HISTOGRAM_SCHEMA_MIN (-4)
@@ -47,6 +48,9 @@ typedef struct FloatHistogram {
 /* A copy in one block of its own; caller frees with mem_free(). */
 Histogram *histogram_dup(const Histogram *h) NODISCARD;
 FloatHistogram *float_histogram_dup(const FloatHistogram *h) NODISCARD;
+/* The same in an arena; NULL when its ceiling refuses. */
+Histogram *histogram_arena_dup(Arena *a, const Histogram *h) NODISCARD;
+FloatHistogram *float_histogram_arena_dup(Arena *a, const FloatHistogram *h) NODISCARD;
 
 /*
  * What cur's hint is when it follows prev in one series: RESET_GAUGE and RESET_YES as cur says

@@ -136,6 +136,8 @@ void http_stream_begin(HttpExchange *x, const HttpAnswer *a);
 int http_stream_write(HttpExchange *x, Buf *b) NODISCARD;
 /* flush = what has been written must reach the client now (server-sent events). */
 int http_stream_flush(HttpExchange *x);
+/* Bytes that were written and that the socket has not taken yet. */
+uint64_t http_stream_unsent(HttpExchange *x);
 void http_stream_end(HttpExchange *x);
 
 /* ---- URL pieces, also for others */

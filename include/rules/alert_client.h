@@ -8,6 +8,7 @@
 #include "discovery/alertmanager_config.h"
 #include "loop/loop.h"
 #include "rules/alert.h"
+#include "rules/notify_status.h"
 #include "rules/notify_transport.h"
 
 typedef struct AlertClient AlertClient;
@@ -45,6 +46,9 @@ void alert_client_apply(AlertClient *c, const AlertClientConfig *config);
 /* Borrows the batch. Any thread, until alert_client_free(); what comes through after
  * alert_client_stop() is dropped. */
 void alert_client_send(void *client, AlertBatch *batch);
+/* Where each firing alert stands at each address; unrouted at "alertmanager" what relabelling
+ * keeps from all of them. */
+void alert_client_status(const AlertClient *c, NotifyStatuses *ret);
 /* Takes what was sent before, sends what is queued (with drain_on_stop; else drops it), then
  * done(arg). */
 void alert_client_stop(AlertClient *c, void (*done)(void *arg), void *arg);

@@ -10,6 +10,7 @@
 
 #include "rules/alert.h"
 #include "rules/am_config.h"
+#include "rules/notify_status.h"
 #include "rules/notify_transport.h"
 
 typedef struct Dispatcher Dispatcher;
@@ -46,4 +47,6 @@ void dispatcher_free(Dispatcher *d);
 AlertSink dispatcher_sink(Dispatcher *d);
 /* The same on the loop thread, at once. */
 void dispatcher_put(Dispatcher *d, const AlertBatch *batch);
+/* Where the notifications of all firing alerts stand. */
+void dispatcher_status(const Dispatcher *d, NotifyStatuses *ret);
 size_t dispatcher_group_count(const Dispatcher *d);

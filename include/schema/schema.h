@@ -65,7 +65,8 @@ typedef struct SchemaContext {
     Arena *arena;
     Str file; /* for messages */
     Problem *problem;
-    void *user; /* the caller's, for custom functions */
+    void *user;          /* the caller's, for custom functions */
+    bool ignore_unknown; /* keys that no table knows are passed over */
 } SchemaContext;
 
 struct SchemaField {
@@ -99,7 +100,12 @@ struct Schema {
 int schema_load(const Schema *schema, Str text, Str file, Arena *arena, void *user, void *object,
                 Problem *problem);
 
-/* The same for text whose root is a list of such mappings (an empty document is an empty list). */
+/* The same, passing over keys that no table knows. */
+int schema_load_known(const Schema *schema, Str text, Str file, Arena *arena, void *user,
+                      void *object, Problem *problem);
+
+/* As schema_load() for text whose root is a list of such mappings (an empty document is an empty
+ * list). */
 int schema_load_list(const Schema *item, Str text, Str file, Arena *arena, void *user,
                      SchemaList *ret, Problem *problem);
 

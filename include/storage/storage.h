@@ -40,6 +40,21 @@ typedef struct SampleRun {
     };
 } SampleRun;
 
+/* n samples of a run, from `first` on. */
+static inline void sample_run_slice(const SampleRun *run, uint32_t first, uint32_t n,
+                                    SampleRun *ret) {
+    *ret = *run;
+    ret->n = n;
+    ret->t += first;
+    ret->st = run->st ? run->st + first : NULL;
+    switch (run->kind) {
+    case SAMPLE_FLOAT: ret->f += first; break;
+    case SAMPLE_HISTOGRAM: ret->h += first; break;
+    case SAMPLE_FLOAT_HISTOGRAM: ret->fh += first; break;
+    case SAMPLE_NONE: break;
+    }
+}
+
 typedef struct SampleIter SampleIter;
 typedef struct SampleIterOps {
     /* 1 and a run (never empty); 0 at the end; negative: -EBADMSG, -ECANCELED ... Runs are as long

@@ -39,6 +39,17 @@ int tsdb_maintain(Tsdb *db);
 /* Maintenance under way stops soon and changes nothing more (0); later calls do nothing. What was
  * not cut is in the journal. For the end of the process: there is no way back. */
 void tsdb_stop_maintenance(Tsdb *db);
+/*
+ * Samples of matching series in [mint, maxt] are no longer there for queriers opened from now on,
+ * also after a crash; what is appended later stays. Their bytes go at compaction or by
+ * tsdb_clean_tombstones(), which writes the blocks concerned anew. Both block: on workers.
+ */
+typedef struct TsdbSelector {
+    const Matcher *v;
+    size_t n;
+} TsdbSelector;
+int tsdb_delete(Tsdb *db, const TsdbSelector *sets, size_t n, int64_t mint, int64_t maxt);
+int tsdb_clean_tombstones(Tsdb *db);
 /* New limits after a configuration reload. */
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes);
 /* Writes everything, the head too unless skip_head, as a database of its own into
@@ -50,6 +61,8 @@ typedef struct TsdbStats {
         samples_appended;
     int64_t head_min_time, head_max_time; /* TIME_MAX_MS, TIME_MIN_MS when empty */
     int64_t lowest_time;                  /* of blocks and head */
+    unsigned compaction_blocks;           /* of the merge under way; 0 = none */
+    double compaction_progress;           /* 0..1 */
 } TsdbStats;
 void tsdb_stats(Tsdb *db, TsdbStats *ret);
 /* Segments first..last of the journal and the one being read: status/walreplay. Before tsdb_open()
@@ -72,6 +85,7 @@ typedef struct TsdbBlockInfo {
     char id[27];                /* ULID */
     int64_t min_time, max_time; /* max_time exclusive */
     uint64_t samples, series, chunks, bytes;
+    uint64_t tombstones; /* series of which something was deleted */
     int level;
 } TsdbBlockInfo;
 size_t tsdb_blocks(Tsdb *db, Arena *a, TsdbBlockInfo **ret);

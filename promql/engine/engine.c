@@ -2,8 +2,9 @@
  * A query from text to answer: parse, plan, open what it reads, evaluate, copy the answer into
  * memory of its own.
  */
-#include "promql/engine/engine_metrics.h"
+#include "promql/engine/crew.h"
 #include "promql/engine/eval.h"
+#include "promql/engine/query.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -13,11 +14,15 @@
 #define SAMPLES_MAX_DEFAULT UINT64_C(50000000)
 #define QUERY_BYTES_DEFAULT ((uint64_t)4 << 30)
 #define SUBQUERY_STEP_MS_DEFAULT MINUTE_MS
+/* Waking a helper costs about as much as some ten thousand samples. */
+#define SPLIT_WORK_MIN_DEFAULT 40000
 #define STEPS_MAX ((int64_t)1 << 31)
 
 struct PromqlEngine {
     PromqlOptions o; /* immutable but for: */
     _Atomic int64_t subquery_step_ms;
+    Crew crew;
+    QueryList queries;
 };
 
 PromqlEngine *promql_engine_new(const PromqlOptions *o) {
@@ -32,17 +37,34 @@ PromqlEngine *promql_engine_new(const PromqlOptions *o) {
         e->o.samples_max = SAMPLES_MAX_DEFAULT;
     if (!e->o.query_bytes_max)
         e->o.query_bytes_max = QUERY_BYTES_DEFAULT;
+    if (!e->o.split_work_min)
+        e->o.split_work_min = SPLIT_WORK_MIN_DEFAULT;
     promql_engine_set_subquery_step(e, e->o.subquery_step_ms);
+    crew_init(&e->crew, e->o.threads);
+    query_list_init(&e->queries, e->o.total_bytes_max);
     return e;
 }
 
-void promql_engine_free(PromqlEngine *e) { mem_free(e); }
+void promql_engine_free(PromqlEngine *e) {
+    if (!e)
+        return;
+    crew_deinit(&e->crew);
+    query_list_deinit(&e->queries);
+    mem_free(e);
+}
 
 void promql_engine_set_subquery_step(PromqlEngine *e, int64_t step_ms) {
     atomic_store(&e->subquery_step_ms, step_ms > 0 ? step_ms : SUBQUERY_STEP_MS_DEFAULT);
 }
 
 const PromqlOptions *promql_engine_options(const PromqlEngine *e) { return &e->o; }
+
+/* An answer and what it holds of the memory that all queries share. */
+typedef struct Answer {
+    PromqlResult result;
+    QueryList *list;
+    uint64_t granted;
+} Answer;
 
 typedef struct Run {
     Eval ev;
@@ -51,6 +73,8 @@ typedef struct Run {
     Arena tree;
     Node *root;
     StatsFrame stats;
+    Budget bytes;
+    PromqlQuery *entry;
 } Run;
 
 static double seconds_since(int64_t t) { return (double)(clock_mono_ns() - t) / 1e9; }
@@ -81,13 +105,11 @@ static const FloatHistogram *answer_histogram(Run *q, const FloatHistogram *h) {
     return c;
 }
 
+/* After each part of the answer: its bytes count like those of the evaluation. */
 static int answer_full(Run *q) {
-    if (!q->result->arena.failed)
-        return 0;
-    return eval_fail(&q->ev, PROMQL_EXECUTION,
-                     "query needs more than %llu bytes of memory: its byte budget is exceeded "
-                     "(--query.max-memory-per-query raises it)",
-                     (unsigned long long)q->ev.bytes_max);
+    if (q->result->arena.failed)
+        return eval_bytes_exceeded(&q->ev);
+    return eval_bytes_beside(&q->ev, q->result->arena.used);
 }
 
 typedef struct AnswerSink {
@@ -296,10 +318,6 @@ static void init_times(Run *q, const PromqlEngine *e) {
         ev->grid.n =
             r->end_ms < r->start_ms ? 0 : (size_t)((r->end_ms - r->start_ms) / r->step_ms) + 1;
     ev->lookback_ms = r->lookback_ms ? r->lookback_ms : e->o.lookback_ms;
-    int64_t timeout = e->o.timeout_ms;
-    if (r->timeout_ms > 0 && r->timeout_ms < timeout)
-        timeout = r->timeout_ms;
-    ev->deadline_ns = clock_mono_ns() + timeout * 1000000;
     ev->subquery_step_ms = atomic_load(&((PromqlEngine *)e)->subquery_step_ms);
 }
 
@@ -358,46 +376,120 @@ static void finish(Run *q, int r, int64_t started) {
     res->stats.eval_total_s = res->stats.exec_total_s = seconds_since(started);
 }
 
-PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
-    int64_t started = clock_mono_ns();
-    engine_metrics_begin();
-    Run q = {.request = r};
-    Eval *ev = &q.ev;
-    q.result = NEW(PromqlResult);
-    q.result->time_ms = r->start_ms;
-    q.result->stats.queue_s = r->queued_ns ? (double)(started - r->queued_ns) / 1e9 : 0;
-    q.result->arena = ARENA_INIT(e->o.query_bytes_max);
+static void init_run(Run *q, PromqlEngine *e, Storage *s) {
+    const PromqlRequest *r = q->request;
+    Eval *ev = &q->ev;
+    q->result->time_ms = r->start_ms;
+    q->result->arena = ARENA_INIT(e->o.query_bytes_max);
     ev->o = &e->o;
     ev->query = r->query;
     ev->storage = s;
-    ev->cancel = r->cancel;
-    ev->bytes_max = e->o.query_bytes_max;
+    ev->entry = q->entry;
+    ev->cancel = &q->entry->stop;
+    q->bytes.max = e->o.query_bytes_max;
+    ev->bytes = &q->bytes;
+    ev->crew = &e->crew;
     ev->samples_max = e->o.samples_max;
     ev->warnings.arena = &ev->warnings_arena;
     scope_init(&ev->scope, ev);
-    q.tree = ARENA_INIT(e->o.query_bytes_max);
-    init_times(&q, e);
-    int res = init_stats(&q);
-    if (res == 0)
-        res = evaluate(&q);
-    finish(&q, res, started);
-    engine_metrics_end(&q.result->stats);
+    q->tree = ARENA_INIT(e->o.query_bytes_max);
+    init_times(q, e);
+}
+
+static void deinit_run(Run *q) {
+    Eval *ev = &q->ev;
     selections_close(ev);
     scope_deinit(&ev->scope);
-    if (q.root)
-        ast_free_matchers(q.root);
-    arena_deinit(&q.tree);
+    if (q->root)
+        ast_free_matchers(q->root);
+    arena_deinit(&q->tree);
     annotations_deinit(&ev->annotations);
     warnings_free(&ev->warnings);
     arena_deinit(&ev->warnings_arena);
     mem_free(ev->error);
-    return q.result;
+}
+
+static int64_t timeout_of(const PromqlEngine *e, const PromqlRequest *r) {
+    return r->timeout_ms > 0 ? MIN(r->timeout_ms, e->o.timeout_ms) : e->o.timeout_ms;
+}
+
+/* Of the shared budget an answer keeps its own bytes; the rest goes back. */
+static void keep_granted(Answer *a, uint64_t granted) {
+    uint64_t keep = MIN(granted, (uint64_t)a->result.arena.used);
+    query_give_back(a->list, granted - keep);
+    a->granted = keep;
+}
+
+PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
+    Answer *a = NEW(Answer);
+    a->list = &e->queries;
+    Run q = {.request = r, .result = &a->result, .entry = r->entry};
+    if (!q.entry) {
+        q.entry = query_enter(&e->queries, r, timeout_of(e, r), NULL, NULL);
+        (void)query_begin(q.entry); /* without `refused` nobody refuses it */
+    }
+    int64_t started = q.entry->started_ns;
+    a->result.stats.queue_s = (double)(started - q.entry->asked_ns) / 1e9;
+    init_run(&q, e, s);
+    crew_enter(&e->crew);
+    int res = init_stats(&q);
+    if (res == 0)
+        res = evaluate(&q);
+    crew_leave(&e->crew);
+    finish(&q, res, started);
+    deinit_run(&q);
+    keep_granted(a, query_leave(q.entry, &a->result));
+    return &a->result;
 }
 
 void promql_result_free(PromqlResult *r) {
     if (!r)
         return;
-    Arena a = r->arena;
-    mem_free(r);
-    arena_deinit(&a);
+    Answer *a = (Answer *)r;
+    query_give_back(a->list, a->granted);
+    arena_deinit(&r->arena);
+    mem_free(a);
+}
+
+/* ---- queries under way: the list's */
+
+PromqlQuery *promql_query_enter(PromqlEngine *e, const PromqlRequest *r, PromqlRefusedFn refused,
+                                void *arg) {
+    return query_enter(&e->queries, r, timeout_of(e, r), refused, arg);
+}
+
+void promql_engine_watch(PromqlEngine *e) { query_list_watch(&e->queries); }
+
+void promql_engine_stop(PromqlEngine *e) {
+    atomic_store(&e->queries.stopping, true);
+    query_list_watch(&e->queries);
+}
+
+bool promql_engine_busy(PromqlEngine *e) { return query_list_busy(&e->queries); }
+
+void promql_engine_on_busy(PromqlEngine *e, void (*on_busy)(void *arg), void *arg) {
+    e->queries.on_busy = on_busy;
+    e->queries.on_busy_arg = arg;
+}
+
+bool promql_engine_queries(PromqlEngine *e, Arena *a, PromqlQueryInfo **ret, size_t *ret_n) {
+    return query_list_infos(&e->queries, a, ret, ret_n);
+}
+
+bool promql_engine_kill(PromqlEngine *e, uint64_t id) { return query_list_kill(&e->queries, id); }
+
+size_t promql_engine_slow_queries(PromqlEngine *e, Arena *a, size_t max, PromqlSlowQuery **ret) {
+    return query_list_slow(&e->queries, a, max, ret);
+}
+
+int promql_engine_set_log(PromqlEngine *e, Str path, Problem *problem) {
+    return query_log_open(&e->queries.log, path, problem);
+}
+
+const char *promql_source_text(PromqlSource s) {
+    static const char *const texts[] = {[PROMQL_SOURCE_API] = "api",
+                                        [PROMQL_SOURCE_RULE] = "rule",
+                                        [PROMQL_SOURCE_FEDERATE] = "federate",
+                                        [PROMQL_SOURCE_LIVE] = "live"};
+    return texts[s];
 }

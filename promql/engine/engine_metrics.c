@@ -6,7 +6,9 @@
 
 typedef enum Slice { SLICE_QUEUE, SLICE_PREPARE, SLICE_INNER_EVAL, SLICE_SORT, SLICES } Slice;
 
-static struct { Metric *running, *samples, *duration[SLICES]; } metrics;
+static struct {
+    Metric *running, *samples, *log_enabled, *log_failures, *duration[SLICES];
+} metrics;
 
 static void make(void) {
     static const char *const slices[] = {[SLICE_QUEUE] = "slice=\"queue_time\"",
@@ -19,6 +21,10 @@ static void make(void) {
                      "The current number of queries being executed or waiting.", NULL);
     metrics.samples = metric_counter("prometheus_engine_query_samples_total",
                                      "The total number of samples loaded by all queries.", NULL);
+    metrics.log_enabled =
+        metric_gauge("prometheus_engine_query_log_enabled", "State of the query log.", NULL);
+    metrics.log_failures = metric_counter("prometheus_engine_query_log_failures_total",
+                                          "The number of query log failures.", NULL);
     for (int i = 0; i < SLICES; i++) {
         metrics.duration[i] =
             metric_summary("prometheus_engine_query_duration_seconds", "Query timings.", slices[i],
@@ -43,4 +49,14 @@ void engine_metrics_end(const PromqlStats *s) {
     metric_observe(metrics.duration[SLICE_PREPARE], s->preparation_s);
     metric_observe(metrics.duration[SLICE_INNER_EVAL], s->inner_eval_s);
     metric_observe(metrics.duration[SLICE_SORT], s->result_sort_s);
+}
+
+void engine_metrics_log_enabled(bool on) {
+    make_once();
+    metric_set(metrics.log_enabled, on);
+}
+
+void engine_metrics_log_failed(void) {
+    make_once();
+    metric_inc(metrics.log_failures);
 }

@@ -9,3 +9,5 @@
 void engine_metrics_begin(void);
 /* Once a query, after its statistics are final. */
 void engine_metrics_end(const PromqlStats *s);
+void engine_metrics_log_enabled(bool on);
+void engine_metrics_log_failed(void);

@@ -1,5 +1,6 @@
 /*
- * The evaluator inside: what its files share. A query is evaluated by one thread. Every operator
+ * The evaluator inside: what its files share. A query is evaluated by one thread; where series are
+ * read, helpers may join it (split.h), each with an Eval of its own. Every operator
  * yields one series at a time as a Column over all steps of a Grid and pushes it into the Sink of
  * whoever asked, so nothing is held that an operator does not need to hold. Memory comes from
  * Scopes, arenas that draw on the one byte budget of the query. Functions return 0, or -EINVAL
@@ -28,6 +29,20 @@ static inline int64_t grid_time(const Grid *g, size_t i) { return g->start + (in
 
 /* ---- memory and limits */
 
+/* Bytes of a query, which its threads count together: of scopes and of the answer. */
+typedef struct Budget {
+    _Atomic uint64_t used;
+    _Atomic uint64_t granted; /* of the budget of all queries, at least */
+    uint64_t max;
+} Budget;
+static inline uint64_t budget_used(const Budget *b) {
+    return atomic_load_explicit(&b->used, memory_order_relaxed);
+}
+static inline void budget_count(Budget *b, uint64_t before, uint64_t now) {
+    if (now != before)
+        atomic_fetch_add_explicit(&b->used, now - before, memory_order_relaxed);
+}
+
 /* An arena that draws on the query's byte budget. NULL results have already failed the query. */
 typedef struct Scope {
     Arena arena;
@@ -50,6 +65,9 @@ int eval_check(Eval *ev);
 /* Counts work done on the way to the next eval_check(), for loops whose length a query chooses. */
 #define TICK_WORK (UINT64_C(1) << 20)
 int eval_tick(Eval *ev, uint64_t work);
+/* Memory of the query outside of scopes is `bytes` now. */
+int eval_bytes_beside(Eval *ev, uint64_t bytes);
+int eval_bytes_exceeded(Eval *ev);
 /* Counts samples held in memory; released by setting ev->samples_current back. */
 int eval_samples_add(Eval *ev, uint64_t n);
 
@@ -173,15 +191,18 @@ struct Eval {
     Str query;
     Storage *storage;
     Querier *querier;
-    const atomic_bool *cancel;
-    int64_t deadline_ns;
+    PromqlQuery *entry;        /* in the engine's list: progress, reasons to end, shared budget */
+    const atomic_bool *cancel; /* for the storage */
     int64_t lookback_ms, subquery_step_ms;
     Grid grid; /* of the query */
     int64_t end_ms;
     bool instant;
 
     Scope scope; /* until the query ends */
-    uint64_t bytes_used, bytes_max;
+    Budget *bytes;
+    uint64_t bytes_beside; /* of the answer */
+    struct Crew *crew;
+    bool is_lane; /* of a split query (split.c) */
     uint64_t samples_current, samples_peak, samples_max;
     StatsFrame *stats;
     Annotations annotations;

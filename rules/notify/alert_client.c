@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "format/json.h"
 #include "rules/notify/inbox.h"
+#include "rules/notify/sent_log.h"
 
 #define CAPACITY_DEFAULT 10000
 #define BATCH_DEFAULT 256
@@ -24,6 +26,7 @@ static const char COMPONENT[] = "notifier";
 typedef struct Waiting {
     Arena arena;
     NotifyAlert alert;
+    uint64_t fingerprint; /* of the labels before relabelling */
 } Waiting;
 
 typedef struct Address {
@@ -34,7 +37,8 @@ typedef struct Address {
     Waiting **ring; /* capacity places; the oldest at `first` */
     size_t first, n;
     void *call;
-    size_t sending;
+    VEC(uint64_t) sending; /* fingerprints of the alerts under way */
+    SentLog log;
     char *label;
     Metric *queue_length, *sent, *errors, *dropped, *latency;
 } Address;
@@ -51,6 +55,7 @@ struct AlertClient {
     RelabelConfigs relabel;
     Labels external_labels;
     VEC(Section) sections;
+    SentLog dropped; /* what relabelling keeps from all addresses */
     AlertInbox *inbox;
     void (*stopped)(void *arg); /* until it is called */
     void *stopped_arg;
@@ -144,6 +149,8 @@ static void address_free(Address *a) {
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
         metric_remove(metrics[i]);
     }
+    vec_free(&a->sending);
+    sent_log_deinit(&a->log);
     mem_free(a->ring);
     mem_free(a->label);
     mem_free(a->url);
@@ -188,20 +195,33 @@ static void add_alert(JsonWriter *w, const NotifyAlert *a) {
 static void post_next(Address *a);
 static void end_when_sent(AlertClient *c);
 
+static void note_answers(Address *a, const HttpCallResult *r, bool ok) {
+    char status[32];
+    const char *error = r->error ? r->error : "no answer";
+    if (r->outcome == HTTP_CALL_OK) {
+        (void)snprintf(status, sizeof(status), "HTTP %d", r->status);
+        error = status;
+    }
+    for (size_t i = 0; i < a->sending.n; i++) {
+        sent_log_answer(&a->log, a->sending.v[i], clock_wall_ms(), ok ? NULL : error);
+    }
+}
+
 static void posted(void *arg, HttpCallResult *r) {
     Address *a = arg;
     bool ok = r->outcome == HTTP_CALL_OK && r->status / 100 == 2;
     a->call = NULL;
     metric_observe(a->latency, (double)r->duration_ns / 1e9);
-    metric_add(a->sent, (double)a->sending);
+    metric_add(a->sent, (double)a->sending.n);
     if (!ok) {
-        metric_add(a->errors, (double)a->sending);
-        metric_add(a->dropped, (double)a->sending);
+        metric_add(a->errors, (double)a->sending.n);
+        metric_add(a->dropped, (double)a->sending.n);
         log_error(COMPONENT, "Error sending alerts", L_CSTR("alertmanager", a->url),
-                  L_INT("count", a->sending),
+                  L_INT("count", a->sending.n),
                   L_CSTR("err", r->outcome == HTTP_CALL_OK ? r->status_text : r->error));
     }
-    a->sending = 0;
+    note_answers(a, r, ok);
+    a->sending.n = 0;
     post_next(a);
     end_when_sent(a->client);
 }
@@ -214,9 +234,11 @@ static void post_next(Address *a) {
     CLEANUP(buf_deinit) Buf body = BUF_INIT(0);
     JsonWriter w = JSON_WRITER(&body);
     json_begin_array(&w);
-    for (a->sending = 0; a->n && a->sending < o->batch_size; a->sending++) {
+    a->sending.n = 0;
+    while (a->n && a->sending.n < o->batch_size) {
         Waiting *next = ring_take(a);
         add_alert(&w, &next->alert);
+        vec_push(&a->sending, next->fingerprint);
         waiting_free(next);
     }
     json_end_array(&w);
@@ -248,8 +270,9 @@ static bool prepare_labels(const AlertClient *c, LabelsBuilder *b, Arena *a) {
     return relabel_apply(c->relabel.v, c->relabel.n, b, a);
 }
 
-static Waiting *waiting_new(const NotifyAlert *alert, Labels labels) {
+static Waiting *waiting_new(const NotifyAlert *alert, uint64_t fingerprint, Labels labels) {
     Waiting *w = NEW(Waiting);
+    w->fingerprint = fingerprint;
     w->alert = (NotifyAlert){.labels = labels_copy(&w->arena, labels),
                              .annotations = labels_copy(&w->arena, alert->annotations),
                              .starts_at_ms = alert->starts_at_ms,
@@ -258,24 +281,66 @@ static Waiting *waiting_new(const NotifyAlert *alert, Labels labels) {
     return w;
 }
 
+/* Into the rings of the section's addresses; how many there are. */
+static size_t queue_in_section(Section *section, const NotifyAlert *alert, Labels common,
+                               Arena *arena) {
+    LabelsBuilder own = {0};
+    size_t n = 0;
+    labels_builder_reset(&own, common);
+    if (relabel_apply(section->relabel.v, section->relabel.n, &own, arena)) {
+        uint64_t fingerprint = labels_fingerprint(alert->labels);
+        for (; n < section->addresses.n; n++) {
+            Address *a = section->addresses.v[n];
+            ring_put(a, waiting_new(alert, fingerprint, labels_builder_view(&own)));
+            (void)sent_log_put(&a->log, fingerprint, clock_wall_ms(), alert->ends_at_ms);
+        }
+    }
+    labels_builder_deinit(&own);
+    return n;
+}
+
+static size_t address_count(const AlertClient *c) {
+    size_t n = 0;
+    for (size_t s = 0; s < c->sections.n; s++) {
+        n += c->sections.v[s].addresses.n;
+    }
+    return n;
+}
+
+static void note_dropped(AlertClient *c, const NotifyAlert *alert, bool dropped) {
+    int64_t now = clock_wall_ms();
+    if (dropped || c->dropped.list.n) {
+        SentAlert *a = sent_log_put(&c->dropped, labels_fingerprint(alert->labels), now,
+                                    dropped ? alert->ends_at_ms : now);
+        a->state = NOTIFY_UNROUTED;
+        (void)snprintf(a->error, sizeof(a->error), "dropped by alert_relabel_configs");
+    }
+}
+
 static void queue_alert(AlertClient *c, const NotifyAlert *alert) {
     CLEANUP(arena_deinit) Arena arena = ARENA_INIT(0);
-    LabelsBuilder common = {0}, own = {0};
+    LabelsBuilder common = {0};
+    size_t queued = 0;
     labels_builder_reset(&common, alert->labels);
     if (prepare_labels(c, &common, &arena)) {
         for (size_t s = 0; s < c->sections.n; s++) {
-            const Section *section = &c->sections.v[s];
-            labels_builder_reset(&own, labels_builder_view(&common));
-            if (!relabel_apply(section->relabel.v, section->relabel.n, &own, &arena)) {
-                continue;
-            }
-            for (size_t i = 0; i < section->addresses.n; i++) {
-                ring_put(section->addresses.v[i], waiting_new(alert, labels_builder_view(&own)));
-            }
+            queued +=
+                queue_in_section(&c->sections.v[s], alert, labels_builder_view(&common), &arena);
         }
     }
+    note_dropped(c, alert, queued == 0 && address_count(c) > 0);
     labels_builder_deinit(&common);
-    labels_builder_deinit(&own);
+}
+
+void alert_client_status(const AlertClient *c, NotifyStatuses *ret) {
+    int64_t now = clock_wall_ms();
+    for (size_t s = 0; s < c->sections.n; s++) {
+        for (size_t i = 0; i < c->sections.v[s].addresses.n; i++) {
+            const Address *a = c->sections.v[s].addresses.v[i];
+            sent_log_status(&a->log, arena_printf(ret->arena, "alertmanager %s", a->url), now, ret);
+        }
+    }
+    sent_log_status(&c->dropped, STR("alertmanager"), now, ret);
 }
 
 static void take_batch(void *arg, AlertBatch *batch) {
@@ -414,6 +479,7 @@ void alert_client_free(AlertClient *c) {
     }
     alert_inbox_free(c->inbox);
     free_sections(c->sections.v, c->sections.n);
+    sent_log_deinit(&c->dropped);
     if (c->owner && c->o.owner_unref) {
         c->o.owner_unref(c->owner);
     }

@@ -16,6 +16,13 @@
 typedef struct Group Group;
 typedef struct Flush Flush;
 
+/* What goes wrong with one integration of a group; no attempts: nothing. */
+typedef struct GroupTrouble {
+    unsigned attempts;
+    int64_t failed_at_ms, retry_at_ms; /* 0: given up until the next flush */
+    char *error;
+} GroupTrouble;
+
 struct Group {
     Dispatcher *dispatcher;
     const AmRoute *route;
@@ -25,6 +32,8 @@ struct Group {
     Str map_key;
     StrMap alerts; /* alert key -> StoredAlert */
     LoopTimer timer;
+    int64_t due_ms;        /* of the timer */
+    GroupTrouble *trouble; /* one a webhook of the receiver */
     bool flushed;
     bool again; /* the timer fired while a flush was under way */
     Flush *flush;
@@ -47,5 +56,7 @@ struct Dispatcher {
 /* flush.c: sends the group's alerts as they are now to all integrations of its receiver. */
 Flush *flush_start(Group *g, int64_t now_ms);
 void flush_cancel(Flush *f);
+/* The notification log's key of one webhook of the group's receiver. */
+Str flush_log_key(const Group *g, size_t webhook, Arena *a);
 /* dispatcher.c: called once all integrations are through. */
 void group_flush_done(Group *g, bool ok, StoredAlert *const *resolved, size_t n);

@@ -48,8 +48,17 @@ static void take_state(Dispatcher *d, int64_t now) {
 
 /* ---- groups */
 
+static void group_arm(Group *g, int64_t at_ms) {
+    g->due_ms = at_ms;
+    loop_timer_at(&g->timer, at_ms);
+}
+
 static void group_free(Group *g) {
     loop_timer_stop(&g->timer);
+    for (size_t i = 0; i < g->receiver->n_webhooks; i++) {
+        mem_free(g->trouble[i].error);
+    }
+    mem_free(g->trouble);
     if (g->flush) {
         flush_cancel(g->flush);
     }
@@ -71,7 +80,7 @@ static void group_flush(Group *g) {
 
 static void group_due(void *arg) {
     Group *g = arg;
-    loop_timer_after(&g->timer, g->route->group_interval_ms);
+    group_arm(g, clock_wall_ms() + g->route->group_interval_ms);
     if (g->flush) {
         g->again = true;
         return;
@@ -89,7 +98,7 @@ void group_flush_done(Group *g, bool ok, StoredAlert *const *resolved, size_t n)
     }
     if (g->again) {
         g->again = false;
-        loop_timer_at(&g->timer, clock_wall_ms());
+        group_arm(g, clock_wall_ms());
     }
 }
 
@@ -110,12 +119,13 @@ static Group *group_of(Dispatcher *d, const AmRoute *r, Labels l) {
         g->dispatcher = d;
         g->route = r;
         g->receiver = am_config_receiver(d->config, r->receiver);
+        g->trouble = NEW_ARRAY(GroupTrouble, g->receiver->n_webhooks + 1);
         g->labels = labels_copy(&g->arena, by);
         g->key = arena_printf(&g->arena, "%.*s:%.*s", SA(r->key), SA(buf_str(&text)));
         g->map_key = arena_str(&g->arena, buf_str(&key));
         *str_map_put(&d->groups, g->map_key, NULL) = g;
         loop_timer_init(&g->timer, d->o.loop, group_due, g);
-        loop_timer_after(&g->timer, r->group_wait_ms);
+        group_arm(g, clock_wall_ms() + r->group_wait_ms);
     }
     arena_deinit(&scratch);
     return g;
@@ -127,7 +137,7 @@ static void group_insert(Group *g, StoredAlert *a) {
     *str_map_put(&g->alerts, a->key, NULL) = stored_alert_ref(a);
     int64_t now = clock_wall_ms();
     if (!g->flushed && a->starts_at_ms + g->route->group_wait_ms < now) {
-        loop_timer_at(&g->timer, now);
+        group_arm(g, now);
     }
 }
 

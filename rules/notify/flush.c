@@ -38,6 +38,7 @@ typedef struct Delivery {
     Buf body;
     double backoff_ms;
     unsigned attempts;
+    int status;          /* of the last attempt's answer; 0: none came */
     const char *failure; /* the label `reason` of a failure */
     bool through;
 } Delivery;
@@ -94,8 +95,30 @@ static void flush_finish(Flush *f) {
     flush_free(f);
 }
 
+static GroupTrouble *trouble_of(const Delivery *d) {
+    const Flush *f = d->flush;
+    return &f->group->trouble[d - f->deliveries];
+}
+
+/* For those who ask how the group's notifications fare. retry_at_ms == 0: not before the next
+ * flush.
+ */
+static void note_trouble(const Delivery *d, const char *why, int64_t retry_at_ms) {
+    GroupTrouble *t = trouble_of(d);
+    mem_free(t->error);
+    *t = (GroupTrouble){.attempts = MAX(d->attempts, 1u),
+                        .failed_at_ms = clock_wall_ms(),
+                        .retry_at_ms = retry_at_ms,
+                        .error =
+                            d->status ? mem_printf("HTTP %d", d->status) : str_dup(str_of(why))};
+}
+
 static void delivery_through(Delivery *d, bool ok) {
     Flush *f = d->flush;
+    if (ok) {
+        mem_free(trouble_of(d)->error);
+        *trouble_of(d) = (GroupTrouble){0};
+    }
     d->through = true;
     loop_timer_stop(&d->timer);
     f->failed |= !ok;
@@ -128,6 +151,7 @@ static void delivery_failed(Delivery *d, const char *why) {
               L_STR("receiver", d->flush->group->receiver->name), L_CSTR("integration", "webhook"),
               L_INT("num_alerts", d->flush->alerts.n), L_INT("attempts", d->attempts),
               L_CSTR("err", why));
+    note_trouble(d, why, 0);
     delivery_through(d, false);
 }
 
@@ -144,6 +168,7 @@ static void delivery_timeout(void *arg) {
     }
     reading_cancel(d);
     d->failure = "contextDeadlineExceeded";
+    d->status = 0;
     delivery_failed(d, "context deadline exceeded");
 }
 
@@ -158,6 +183,7 @@ static void delivery_again(Delivery *d, const char *why) {
     log_warn(COMPONENT, "Notify attempt failed, will retry later",
              L_STR("receiver", d->flush->group->receiver->name), L_INT("attempts", d->attempts),
              L_CSTR("err", why));
+    note_trouble(d, why, clock_wall_ms() + wait);
     loop_timer_init(&d->timer, dp->o.loop, delivery_retry, d);
     loop_timer_after(&d->timer, wait);
 }
@@ -179,6 +205,7 @@ static void note_answer(Delivery *d, const HttpCallResult *r) {
 static void delivery_answer(void *arg, HttpCallResult *r) {
     Delivery *d = arg;
     d->call = NULL;
+    d->status = r->outcome == HTTP_CALL_OK ? r->status : 0;
     loop_timer_stop(&d->timer);
     note_answer(d, r);
     if (r->outcome != HTTP_CALL_OK) {
@@ -264,6 +291,7 @@ static void url_read_done(void *arg) {
 static void delivery_attempt(Delivery *d) {
     Dispatcher *dp = d->flush->group->dispatcher;
     d->attempts++;
+    d->status = 0;
     metric_inc(counter("alertmanager_notification_requests_total",
                        "The total number of attempted notification requests."));
     loop_timer_init(&d->timer, dp->o.loop, delivery_timeout, d);
@@ -389,6 +417,10 @@ static void collect_alerts(Flush *f) {
     qsort(f->resolved_hashes, f->n_resolved, sizeof(uint64_t), u64_cmp);
 }
 
+Str flush_log_key(const Group *g, size_t webhook, Arena *a) {
+    return arena_printf(a, "%.*s:%.*s/webhook/%zu", SA(g->key), SA(g->receiver->name), webhook);
+}
+
 Flush *flush_start(Group *g, int64_t now_ms) {
     Flush *f = NEW(Flush);
     f->group = g;
@@ -403,8 +435,7 @@ Flush *flush_start(Group *g, int64_t now_ms) {
         Delivery *d = &f->deliveries[i];
         d->flush = f;
         d->hook = &g->receiver->webhooks[i];
-        d->log_key =
-            arena_printf(&f->arena, "%.*s:%.*s/webhook/%zu", SA(g->key), SA(g->receiver->name), i);
+        d->log_key = flush_log_key(g, i, &f->arena);
         delivery_start(d);
     }
     f->starting = false;

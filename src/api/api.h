@@ -9,6 +9,7 @@
 #include "net/http_server.h"
 #include "promql/promql.h"
 #include "remote/remote_write.h"
+#include "rules/notify_status.h"
 #include "rules/rule_manager.h"
 #include "scrape/scrape_manager.h"
 #include "tsdb/tsdb.h"
@@ -45,6 +46,8 @@ typedef struct ApiHooks {
     void (*reload)(void *server, void (*done)(void *arg, const ApiReloadResult *r), void *arg);
     void (*quit)(void *server);
     void (*alertmanagers)(void *server, Arena *a, ApiAlertmanagers *ret);
+    /* Sorted, the strings in ret->arena. False: there is nowhere that alerts could go to. */
+    bool (*notify_status)(void *server, NotifyStatuses *ret);
 } ApiHooks;
 
 typedef struct Api {
@@ -52,8 +55,9 @@ typedef struct Api {
     WorkPool *queries, *ingest;
     PromqlEngine *engine;
     int64_t lookback_ms;
-    Tsdb *tsdb;       /* NULL until the database is open */
-    Storage *storage; /* its storage; NULL until then */
+    int64_t queries_max; /* --query.max-concurrency: threads of `queries` */
+    Tsdb *tsdb;          /* NULL until the database is open */
+    Storage *storage;    /* its storage; NULL until then */
     ScrapeManager *scrape;
     RuleManager *rules;
     const ApiFlag *flags;
@@ -62,6 +66,9 @@ typedef struct Api {
     bool lifecycle, admin;
     bool ready, stopping;
     Str page_title;
+    struct Live *live; /* event streams */
+    struct QueryLive *query_live;
+    struct Notifications *notifications;
     const ApiHooks *hooks;
     void *server;
 } Api;
@@ -70,3 +77,5 @@ typedef struct Api {
 const HttpRoute *api_routes(size_t *ret_n);
 /* HttpServerOptions.before: 503 for what needs the database while it is not there. */
 bool api_before(HttpExchange *x, void *api);
+/* Who asks a query; the texts are the exchange's. */
+PromqlOrigin api_origin(PromqlSource source, const HttpExchange *x);

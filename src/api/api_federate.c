@@ -27,6 +27,8 @@ typedef struct FederateJob {
     Escaping escaping;
     Arena arena;
     VEC(Newest) found;
+    PromqlRequest request; /* as the list of queries shows it */
+    PromqlOrigin origin;
 } FederateJob;
 
 static int newest_sample(SampleIter *it, int64_t maxt, Newest *ret, bool *ret_any) {
@@ -45,7 +47,9 @@ static int newest_sample(SampleIter *it, int64_t maxt, Newest *ret, bool *ret_an
 
 static int collect(FederateJob *job, Querier *q, const struct MatcherSet *m, int64_t mint,
                    int64_t maxt, Warnings *w) {
-    SelectHints hints = {.mint = mint, .maxt = maxt, .sorted = true, .cancel = &job->x->gone};
+    PromqlQuery *entry = job->request.entry;
+    SelectHints hints = {
+        .mint = mint, .maxt = maxt, .sorted = true, .cancel = promql_query_stop(entry)};
     SeriesSet *set;
     if (m->n == 0) {
         return 0; /* {} selects nothing here, as in Prometheus */
@@ -57,6 +61,10 @@ static int collect(FederateJob *job, Querier *q, const struct MatcherSet *m, int
     Series s;
     SampleIter *it = NULL;
     while ((r = series_set_next(set, &s)) > 0) {
+        if (promql_query_look(entry, job->arena.used, job->found.n)) {
+            r = -ECANCELED;
+            break;
+        }
         Newest n = {0};
         bool any;
         it = series_set_iter(set, &s, it);
@@ -183,31 +191,54 @@ static void answer(FederateJob *job) {
     http_stream_end(job->x);
 }
 
-static void run_job(void *arg) {
-    FederateJob *job = arg;
-    FederateJob mine = *job; /* the exchange's arena goes with the answer */
-    int64_t now = clock_wall_ms(), mint = now - mine.api->lookback_ms + 1;
-    Warnings w = {.arena = &mine.arena};
+static void answer_error(const FederateJob *job, int r) {
+    metric_inc(metric_counter("prometheus_web_federation_errors_total",
+                              "Total number of errors that occurred while sending federation "
+                              "responses.",
+                              NULL));
+    http_respond_text(job->x, r == -ECANCELED ? 503 : 500, "%s",
+                      job->arena.failed ? "federation answer too large"
+                      : r == -ECANCELED ? "query was canceled or timed out"
+                                        : strerror(-r));
+}
+
+static int collect_all(FederateJob *job) {
+    int64_t now = clock_wall_ms(), mint = now - job->api->lookback_ms + 1;
+    Warnings w = {.arena = &job->arena};
     Querier *q = NULL;
-    int r = storage_querier(mine.api->storage, mint, now, &q);
-    for (size_t i = 0; i < mine.sets.n && r == 0; i++) {
-        r = collect(&mine, q, &mine.sets.sets[i], mint, now, &w);
-    }
-    matcher_sets_deinit(&mine.sets);
-    if (r < 0) {
-        metric_inc(metric_counter("prometheus_web_federation_errors_total",
-                                  "Total number of errors that occurred while sending federation "
-                                  "responses.",
-                                  NULL));
-        http_respond_text(mine.x, 500, "%s",
-                          mine.arena.failed ? "federation answer too large" : strerror(-r));
-    } else {
-        answer(&mine);
+    int r = storage_querier(job->api->storage, mint, now, &q);
+    for (size_t i = 0; i < job->sets.n && r == 0; i++) {
+        r = collect(job, q, &job->sets.sets[i], mint, now, &w);
     }
     querier_close(q);
     warnings_free(&w);
+    return r;
+}
+
+static void run_job(void *entry) {
+    FederateJob *job = promql_query_begin(entry);
+    if (!job) {
+        return;
+    }
+    int r = collect_all(job);
+    FederateJob mine = *job; /* the exchange's arena goes with the answer */
+    promql_query_end(entry, r < 0 ? strerror(-r) : NULL);
+    matcher_sets_deinit(&mine.sets);
+    if (r < 0) {
+        answer_error(&mine, r);
+    } else {
+        answer(&mine);
+    }
     vec_free(&mine.found);
     arena_deinit(&mine.arena);
+}
+
+/* Ended while it waited for a worker. */
+static void refused(void *arg, PromqlOutcome outcome, const char *error) {
+    FederateJob *job = arg;
+    matcher_sets_deinit(&job->sets);
+    arena_deinit(&job->arena);
+    http_respond_text(job->x, outcome == PROMQL_CANCELED ? 499 : 503, "%s", error);
 }
 
 /* The configured ones and, unless it is among them, an empty instance; in order. */
@@ -245,6 +276,17 @@ static bool read_selectors(HttpExchange *x, MatcherSets *sets) {
     return true;
 }
 
+/* What lists show as the query: the selectors, as one would join them. */
+static Str selectors_text(HttpExchange *x) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(64 << 10);
+    Str text;
+    for (size_t at = 0; http_param_next(x, "match[]", &at, &text);) {
+        buf_add_cstr(&b, b.n ? " or " : "");
+        buf_add_str(&b, text);
+    }
+    return arena_str(&x->arena, buf_str(&b));
+}
+
 void api_federate(HttpExchange *x, void *arg) {
     Api *api = arg;
     FederateJob *job = ARENA_NEW(&x->arena, FederateJob);
@@ -253,7 +295,16 @@ void api_federate(HttpExchange *x, void *arg) {
     job->arena = ARENA_INIT(FEDERATE_BYTES_MAX);
     job->external = external_of(api, &x->arena);
     job->escaping = escaping_accepted(http_header(x, "accept"));
-    if (read_selectors(x, &job->sets)) {
-        work_submit(api->queries, run_job, NULL, job);
+    if (!read_selectors(x, &job->sets)) {
+        return;
     }
+    int64_t now = clock_wall_ms();
+    job->origin = api_origin(PROMQL_SOURCE_FEDERATE, x);
+    job->request = (PromqlRequest){.query = selectors_text(x),
+                                   .start_ms = now,
+                                   .end_ms = now,
+                                   .cancel = &x->gone,
+                                   .origin = &job->origin};
+    job->request.entry = promql_query_enter(api->engine, &job->request, refused, job);
+    work_submit(api->queries, run_job, NULL, job->request.entry);
 }

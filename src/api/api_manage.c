@@ -78,6 +78,77 @@ void api_metrics(HttpExchange *x, void *arg) {
                  buf_str(&b));
 }
 
+static bool admin_on(const Api *api, HttpExchange *x) {
+    if (!api->admin) {
+        reply_error(x, API_UNAVAILABLE, "admin APIs disabled");
+    }
+    return api->admin;
+}
+
+typedef struct DeleteJob {
+    Api *api;
+    HttpExchange *x;
+    int64_t start, end;
+    MatcherSets sets;
+} DeleteJob;
+
+static void run_delete(void *arg) {
+    DeleteJob *job = arg;
+    TsdbSelector *sets = NEW_ARRAY(TsdbSelector, job->sets.n);
+    for (size_t i = 0; i < job->sets.n; i++) {
+        sets[i] = (TsdbSelector){job->sets.sets[i].v, job->sets.sets[i].n};
+    }
+    int r = tsdb_delete(job->api->tsdb, sets, job->sets.n, job->start, job->end);
+    mem_free(sets);
+    matcher_sets_deinit(&job->sets);
+    if (r < 0) {
+        reply_error(job->x, API_INTERNAL, "deleting series: %s", strerror(-r));
+    } else {
+        reply_no_content(job->x);
+    }
+}
+
+void api_delete_series(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    if (!admin_on(api, x)) {
+        return;
+    }
+    DeleteJob *job = ARENA_NEW(&x->arena, DeleteJob);
+    *job = (DeleteJob){.api = api, .x = x};
+    if (http_param(x, "match[]").p == NULL) {
+        reply_error(x, API_BAD_DATA, "no match[] parameter provided");
+        return;
+    }
+    if (param_time(x, "start", TIME_MIN_MS, &job->start) &&
+        param_time(x, "end", TIME_MAX_MS, &job->end) && param_matchers(x, "match[]", &job->sets)) {
+        work_submit(api->queries, run_delete, NULL, job);
+    }
+}
+
+typedef struct CleanJob {
+    Api *api;
+    HttpExchange *x;
+} CleanJob;
+
+static void run_clean(void *arg) {
+    CleanJob *job = arg;
+    int r = tsdb_clean_tombstones(job->api->tsdb);
+    if (r < 0) {
+        reply_error(job->x, API_INTERNAL, "cleaning tombstones: %s", strerror(-r));
+    } else {
+        reply_no_content(job->x);
+    }
+}
+
+void api_clean_tombstones(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    if (admin_on(api, x)) {
+        CleanJob *job = ARENA_NEW(&x->arena, CleanJob);
+        *job = (CleanJob){api, x};
+        work_submit(api->queries, run_clean, NULL, job);
+    }
+}
+
 typedef struct SnapshotJob {
     Api *api;
     HttpExchange *x;
@@ -101,8 +172,7 @@ static void run_snapshot(void *arg) {
 void api_snapshot(HttpExchange *x, void *arg) {
     Api *api = arg;
     bool skip_head;
-    if (!api->admin) {
-        reply_error(x, API_UNAVAILABLE, "admin APIs disabled");
+    if (!admin_on(api, x)) {
         return;
     }
     if (!param_bool(x, "skip_head", &skip_head)) {

@@ -2,6 +2,7 @@
  * as JSON. */
 #include "api/handlers.h"
 #include "api/params.h"
+#include "api/query_json.h"
 #include "api/reply.h"
 #include "base/clock.h"
 #include "base/numtext.h"
@@ -13,6 +14,7 @@ typedef struct QueryJob {
     Api *api;
     HttpExchange *x;
     PromqlRequest request;
+    PromqlOrigin origin;
     uint64_t limit;
     bool stats, per_step, odd_stats;
 } QueryJob;
@@ -137,13 +139,13 @@ static void add_stats(Buf *b, const QueryJob *job, const PromqlStats *s) {
              (unsigned long long)s->peak_samples);
 }
 
-static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, size_t n) {
+void query_json_result(Reply *r, const PromqlResult *q, size_t n) {
     static const char *const types[] = {[PROMQL_NONE] = "none",
                                         [PROMQL_SCALAR] = "scalar",
                                         [PROMQL_VECTOR] = "vector",
                                         [PROMQL_MATRIX] = "matrix",
                                         [PROMQL_STRING] = "string"};
-    buf_addf(&r->b, "{\"resultType\":\"%s\",\"result\":", types[q->type]);
+    buf_addf(&r->b, "\"resultType\":\"%s\",\"result\":", types[q->type]);
     switch (q->type) {
     case PROMQL_SCALAR: add_scalar(&r->b, &q->series[0]); break;
     case PROMQL_STRING:
@@ -155,21 +157,32 @@ static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, siz
     case PROMQL_MATRIX: add_matrix(r, q, n); break;
     case PROMQL_NONE: buf_add_cstr(&r->b, "[]"); break;
     }
+}
+
+static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, size_t n) {
+    buf_add_char(&r->b, '{');
+    query_json_result(r, q, n);
     if (job->stats) {
         add_stats(&r->b, job, &q->stats);
     }
     buf_add_char(&r->b, '}');
 }
 
-static void reply_query_error(HttpExchange *x, const PromqlResult *q) {
+static ApiErrorType error_type(PromqlOutcome outcome) {
     static const ApiErrorType types[] = {[PROMQL_BAD_DATA] = API_BAD_DATA,
                                          [PROMQL_EXECUTION] = API_EXECUTION,
                                          [PROMQL_TIMEOUT] = API_TIMEOUT,
                                          [PROMQL_CANCELED] = API_CANCELED,
                                          [PROMQL_INTERNAL] = API_INTERNAL};
-    bool parse = q->outcome == PROMQL_BAD_DATA;
-    reply_error(x, types[q->outcome], "%s%s", parse ? "invalid parameter \"query\": " : "",
-                q->error);
+    return types[outcome];
+}
+
+const char *query_json_error_type(PromqlOutcome o) { return api_error_name(error_type(o)); }
+
+static void reply_query_error(HttpExchange *x, PromqlOutcome outcome, const char *error) {
+    bool parse = outcome == PROMQL_BAD_DATA;
+    reply_error(x, error_type(outcome), "%s%s", parse ? "invalid parameter \"query\": " : "",
+                error);
 }
 
 /* The warnings of the engine, and those of this layer. */
@@ -187,12 +200,15 @@ static StrVec all_warnings(HttpExchange *x, const QueryJob *job, const PromqlRes
     return w;
 }
 
-static void run_query(void *arg) {
-    QueryJob *job = arg;
+static void run_query(void *entry) {
+    QueryJob *job = promql_query_begin(entry);
+    if (!job) {
+        return;
+    }
     HttpExchange *x = job->x;
     PromqlResult *q = promql_exec(job->api->engine, job->api->storage, &job->request);
     if (q->outcome != PROMQL_OK) {
-        reply_query_error(x, q);
+        reply_query_error(x, q->outcome, q->error);
         promql_result_free(q);
         return;
     }
@@ -211,6 +227,11 @@ static void run_query(void *arg) {
     promql_result_free(q);
 }
 
+/* Ended while it waited for a worker; then no worker looks at it. */
+static void query_refused(void *arg, PromqlOutcome outcome, const char *error) {
+    reply_query_error(((QueryJob *)arg)->x, outcome, error);
+}
+
 static QueryJob *query_job(Api *api, HttpExchange *x) {
     QueryJob *job = ARENA_NEW(&x->arena, QueryJob);
     Str stats = http_param(x, "stats");
@@ -218,6 +239,8 @@ static QueryJob *query_job(Api *api, HttpExchange *x) {
     job->x = x;
     job->request.query = http_param(x, "query");
     job->request.cancel = &x->gone;
+    job->request.origin = &job->origin;
+    job->origin = api_origin(PROMQL_SOURCE_API, x);
     job->stats = stats.n > 0;
     job->per_step = job->request.per_step_stats = str_eqc(stats, "all");
     job->odd_stats = job->stats && !job->per_step && !str_eqc(stats, "true");
@@ -236,8 +259,8 @@ static void submit(QueryJob *job) {
         return;
     }
     q->lookback_ms = MAX(q->lookback_ms, 0); /* the engine's */
-    q->queued_ns = clock_mono_ns();
-    work_submit(job->api->queries, run_query, NULL, job);
+    q->entry = promql_query_enter(job->api->engine, q, query_refused, job);
+    work_submit(job->api->queries, run_query, NULL, q->entry);
 }
 
 void api_query(HttpExchange *x, void *arg) {

@@ -3,6 +3,7 @@
 #include "api/json_fields.h"
 #include "api/params.h"
 #include "api/reply.h"
+#include "api/rows.h"
 #include "base/numtext.h"
 #include "format/json.h"
 #include "model/duration.h"
@@ -13,10 +14,9 @@ static void add_number(JsonWriter *w, const char *key, double v) {
     json_add_double(w, v);
 }
 
-static void add_alert(JsonWriter *w, const AlertInfo *a) {
+void row_alert(JsonWriter *w, const AlertInfo *a) {
     CLEANUP(buf_deinit) Buf value = BUF_INIT(64);
     number_format_e(&value, a->value);
-    json_begin_object(w);
     json_field_labels(w, "labels", a->labels);
     json_field_labels(w, "annotations", a->annotations);
     json_field_text(w, "state", str_of(alert_state_text(a->state)));
@@ -25,6 +25,11 @@ static void add_alert(JsonWriter *w, const AlertInfo *a) {
         json_field_time(w, "keepFiringSince", a->keep_firing_since_ms);
     }
     json_field_text(w, "value", buf_str(&value));
+}
+
+static void add_alert(JsonWriter *w, const AlertInfo *a) {
+    json_begin_object(w);
+    row_alert(w, a);
     json_end_object(w);
 }
 

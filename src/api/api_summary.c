@@ -2,6 +2,7 @@
  * seconds, and answered while the journal is still being replayed. */
 #include "api/handlers.h"
 #include "api/reply.h"
+#include "api/rows.h"
 #include "base/clock.h"
 #include "base/version.h"
 #include "format/json.h"
@@ -63,25 +64,30 @@ static void add_parts(Api *api, Buf *b) {
              (unsigned long long)tsdb.blocks, (unsigned long long)tsdb.blocks_bytes);
 }
 
-void api_status_summary(HttpExchange *x, void *arg) {
-    Api *api = arg;
+void row_summary(Api *api, bool with_now, Buf *b) {
     ApiRuntime runtime = {0};
     int min, max, current;
     api->hooks->runtime(api->server, &runtime);
     tsdb_replay_progress(&min, &max, &current);
+    buf_addf(b, "{\"version\":\"" VERSION_NARTHEX "\",\"ready\":%s,\"stopping\":%s",
+             api->ready ? "true" : "false", api->stopping ? "true" : "false");
+    if (with_now) {
+        buf_addf(b, ",\"nowMs\":%lld", (long long)clock_wall_ms());
+    }
+    buf_addf(b,
+             ",\"startMs\":%lld,\"reloadOk\":%s,\"lastReloadMs\":%lld,"
+             "\"replay\":{\"min\":%d,\"max\":%d,\"current\":%d}",
+             (long long)runtime.start_ms, runtime.reload_ok ? "true" : "false",
+             (long long)runtime.last_config_ms, min, max, current);
+    if (api->ready && !api->stopping) {
+        add_parts(api, b);
+    }
+    buf_add_char(b, '}');
+}
+
+void api_status_summary(HttpExchange *x, void *arg) {
     Reply r;
     reply_begin(&r, x);
-    buf_addf(&r.b,
-             "{\"version\":\"" VERSION_NARTHEX "\",\"ready\":%s,\"stopping\":%s,\"nowMs\":%lld,"
-             "\"startMs\":%lld,\"reloadOk\":%s,\"lastReloadMs\":%lld,"
-             "\"replay\":{\"min\":%d,\"max\":%d,\"current\":%d}",
-             api->ready ? "true" : "false", api->stopping ? "true" : "false",
-             (long long)clock_wall_ms(), (long long)runtime.start_ms,
-             runtime.reload_ok ? "true" : "false", (long long)runtime.last_config_ms, min, max,
-             current);
-    if (api->ready && !api->stopping) {
-        add_parts(api, &r.b);
-    }
-    buf_add_char(&r.b, '}');
+    row_summary(arg, true, &r.b);
     reply_end(&r, NULL, 0, NULL, 0);
 }

@@ -6,6 +6,7 @@
 #include "api/json_fields.h"
 #include "api/params.h"
 #include "api/reply.h"
+#include "api/rows.h"
 #include "base/map.h"
 #include "base/numtext.h"
 #include "format/json.h"
@@ -31,15 +32,11 @@ static Str global_url(Arena *a, Str url) {
     return url;
 }
 
-static int add_target(void *arg, const TargetView *t) {
-    const Walk *k = arg;
-    JsonWriter *w = k->w;
-    json_begin_object(w);
-    json_field_labels(w, "discoveredLabels", t->discovered);
+void row_target(JsonWriter *w, const TargetView *t, Arena *a) {
     json_field_labels(w, "labels", t->labels);
     json_field_text(w, "scrapePool", t->pool);
     json_field_text(w, "scrapeUrl", t->url);
-    json_field_text(w, "globalUrl", global_url(&k->r->x->arena, t->url));
+    json_field_text(w, "globalUrl", global_url(a, t->url));
     json_field_text(w, "lastError", t->last_error);
     json_field_time(w, "lastScrape", t->last_scrape_ms);
     json_key(w, STR("lastScrapeDuration"));
@@ -47,7 +44,14 @@ static int add_target(void *arg, const TargetView *t) {
     json_field_text(w, "health", str_of(target_health_text(t->health)));
     json_field_text(w, "scrapeInterval", t->interval);
     json_field_text(w, "scrapeTimeout", t->timeout);
-    json_end_object(w);
+}
+
+static int add_target(void *arg, const TargetView *t) {
+    const Walk *k = arg;
+    json_begin_object(k->w);
+    json_field_labels(k->w, "discoveredLabels", t->discovered);
+    row_target(k->w, t, &k->r->x->arena);
+    json_end_object(k->w);
     return reply_room(k->r) ? 0 : -ECANCELED;
 }
 

@@ -54,6 +54,28 @@ FloatHistogram *float_histogram_dup(const FloatHistogram *h) {
     return copy;
 }
 
+Histogram *histogram_arena_dup(Arena *a, const Histogram *h) {
+    Histogram *copy =
+        arena_alloc(a, sizeof(*copy) + parts_size(h->n_positive, h->n_negative, h->n_custom,
+                                                  h->n_positive_spans, h->n_negative_spans));
+    if (copy) {
+        char *at = (char *)(copy + 1);
+        COPY_INTO(copy, h, at);
+    }
+    return copy;
+}
+
+FloatHistogram *float_histogram_arena_dup(Arena *a, const FloatHistogram *h) {
+    FloatHistogram *copy =
+        arena_alloc(a, sizeof(*copy) + parts_size(h->n_positive, h->n_negative, h->n_custom,
+                                                  h->n_positive_spans, h->n_negative_spans));
+    if (copy) {
+        char *at = (char *)(copy + 1);
+        COPY_INTO(copy, h, at);
+    }
+    return copy;
+}
+
 /* ---- one side of a histogram, of either kind */
 
 typedef struct Side {

@@ -446,6 +446,14 @@ int http_stream_flush(HttpExchange *x) {
     return wait_for_room(e);
 }
 
+uint64_t http_stream_unsent(HttpExchange *x) {
+    Exchange *e = of(x);
+    pthread_mutex_lock(&e->mutex);
+    uint64_t n = e->unsent;
+    pthread_mutex_unlock(&e->mutex);
+    return n;
+}
+
 void http_stream_end(HttpExchange *x) {
     Exchange *e = of(x);
     if (e->deflate && deflate_stream_finish(e->deflate, &e->piece) < 0) {

@@ -202,6 +202,8 @@ int schema_load_node(SchemaContext *cx, const Schema *schema, const YamlNode *no
     for (size_t i = 0; i < yaml_node_count(node); i++) {
         void *part = object;
         const SchemaField *f = find_field(schema, yaml_node_scalar(yaml_node_key(node, i)), &part);
+        if (!f && cx->ignore_unknown)
+            continue;
         if (!f)
             return unknown_key(cx, schema, yaml_node_key(node, i));
         int r = load_field(cx, f, schema->name, yaml_node_value(node, i), part);
@@ -211,16 +213,27 @@ int schema_load_node(SchemaContext *cx, const Schema *schema, const YamlNode *no
     return check_object(cx, schema, schema->name, node, object);
 }
 
+static int load_mapping(SchemaContext *cx, const Schema *schema, Str text, void *object) {
+    const YamlNode *root;
+    int r = yaml_parse(text, cx->file, cx->arena, &root, cx->problem);
+    if (r < 0)
+        return r;
+    if (!root && yaml_parse(STR("{}"), cx->file, cx->arena, &root, cx->problem) < 0)
+        return -EINVAL;
+    return schema_load_node(cx, schema, root, object);
+}
+
 int schema_load(const Schema *schema, Str text, Str file, Arena *arena, void *user, void *object,
                 Problem *problem) {
     SchemaContext cx = {.arena = arena, .file = file, .problem = problem, .user = user};
-    const YamlNode *root;
-    int r = yaml_parse(text, file, arena, &root, problem);
-    if (r < 0)
-        return r;
-    if (!root && yaml_parse(STR("{}"), file, arena, &root, problem) < 0)
-        return -EINVAL;
-    return schema_load_node(&cx, schema, root, object);
+    return load_mapping(&cx, schema, text, object);
+}
+
+int schema_load_known(const Schema *schema, Str text, Str file, Arena *arena, void *user,
+                      void *object, Problem *problem) {
+    SchemaContext cx = {
+        .arena = arena, .file = file, .problem = problem, .user = user, .ignore_unknown = true};
+    return load_mapping(&cx, schema, text, object);
 }
 
 int schema_load_list(const Schema *item, Str text, Str file, Arena *arena, void *user,

@@ -235,6 +235,19 @@ void delivery_list(const Delivery *d, Arena *a, ApiAlertmanagers *ret) {
     }
 }
 
+bool delivery_status(const Delivery *d, NotifyStatuses *ret) {
+    bool somewhere = d->dispatcher;
+    for (size_t i = 0; i < d->sections.n; i++) {
+        somewhere |= d->sections.v[i].active.n > 0;
+    }
+    if (d->dispatcher) {
+        dispatcher_status(d->dispatcher, ret);
+    }
+    alert_client_status(d->client, ret);
+    notify_statuses_sort(ret);
+    return somewhere;
+}
+
 static void part_stopped(void *arg) {
     Delivery *d = arg;
     if (--d->stopping == 0) {

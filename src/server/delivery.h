@@ -30,6 +30,8 @@ void delivery_apply(Delivery *d, Config *config, AmConfig **dispatch);
 AlertSink delivery_sink(Delivery *d);
 /* Addresses for /api/v1/alertmanagers. */
 void delivery_list(const Delivery *d, Arena *a, ApiAlertmanagers *ret);
+/* Where each alert stands; sorted. False: no Alertmanager is known and none is in this process. */
+bool delivery_status(const Delivery *d, NotifyStatuses *ret);
 /* After the rules have stopped: sends what is queued, writes the state, then done(arg). */
 void delivery_stop(Delivery *d, void (*done)(void *arg), void *arg);
 void delivery_free(Delivery *d);

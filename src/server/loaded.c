@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "server/flags.h"
+#include "server/query_watch.h"
 
 #define FILE_BYTES_MAX (256u << 20)
 
@@ -28,6 +29,9 @@ int loaded_read(const PromqlEngine *engine, Loaded *ret, Problem *problem) {
     Loaded l = {0};
     Str dispatch = flag_str("alertmanager.config.file");
     int r = config_load_file(flag_str("config.file").p, 0, &l.config, problem);
+    if (r == 0) {
+        r = query_log_check(l.config->root.global.query_log_file, problem);
+    }
     if (r == 0) {
         r = read_rules(engine, &l, problem);
     }

@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/live.h"
+#include "api/notifications.h"
+#include "api/query_live.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -25,6 +28,7 @@
 #include "server/flags.h"
 #include "server/loaded.h"
 #include "server/process_metrics.h"
+#include "server/query_watch.h"
 #include "server/web_guard.h"
 
 #define RETENTION_DEFAULT_MS (30 * DAY_MS)
@@ -42,6 +46,7 @@ struct Server {
     HttpServer *http;
     WebGuard *guard; /* NULL: no --web.config.file */
     WorkPool *ingest, *queries, *background;
+    QueryWatch query_watch;
     PromqlEngine *engine;
     Tsdb *tsdb;
     Discovery *discovery; /* of scrape targets */
@@ -175,6 +180,7 @@ static void apply_all(Server *s, Loaded *l) {
     }
     apply_retention(s);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
+    query_log_apply(s->engine, root->global.query_log_file);
     apply_scraping(s);
     rule_manager_update(s->rules, &(RuleManagerConfig){
                                       .files = s->loaded.rules,
@@ -194,6 +200,9 @@ static void note_reload(Server *s, bool ok) {
     if (ok) {
         s->last_config_ms = clock_wall_ms();
         metric_set(s->reload_time_gauge, (double)s->last_config_ms / 1000);
+    }
+    if (s->api.notifications) {
+        notifications_set(s->api.notifications, NOTIFICATION_RELOAD_FAILED, !ok);
     }
 }
 
@@ -330,6 +339,7 @@ static void start_maintenance(void *arg) {
 
 static void http_stopped(void *arg) {
     Server *s = arg;
+    promql_engine_stop(s->engine);
     loop_stop(s->loop);
 }
 
@@ -349,6 +359,10 @@ static void stop(void *arg) {
     loop_timer_stop(&s->maintain_timer);
     loop_timer_stop(&s->watch_timer);
     web_guard_stop(s->guard);
+    live_stop(s->api.live);
+    query_live_stop(s->api.query_live);
+    notifications_set(s->api.notifications, NOTIFICATION_STOPPING, true);
+    notifications_stop(s->api.notifications);
     if (s->api.tsdb) { /* else it is still being opened, or never was */
         tsdb_stop_maintenance(s->tsdb);
     }
@@ -403,12 +417,20 @@ static void list_alertmanagers(void *arg, Arena *a, ApiAlertmanagers *ret) {
     delivery_list(s->delivery, a, ret);
 }
 
+static bool notify_status(void *arg, NotifyStatuses *ret) {
+    const Server *s = arg;
+    return delivery_status(s->delivery, ret);
+}
+
 static const ApiHooks api_hooks = {.runtime = fill_runtime,
                                    .config_yaml = write_config,
                                    .external_labels = external_labels,
                                    .reload = reload,
                                    .quit = quit,
-                                   .alertmanagers = list_alertmanagers};
+                                   .alertmanagers = list_alertmanagers,
+                                   .notify_status = notify_status};
+
+static int64_t query_concurrency(void) { return MAX(flag_int("query.max-concurrency"), 1); }
 
 static void fill_flags(Server *s) {
     size_t n;
@@ -426,6 +448,7 @@ static void setup_api(Server *s) {
                    .ingest = s->ingest,
                    .engine = s->engine,
                    .lookback_ms = flag_int("query.lookback-delta"),
+                   .queries_max = query_concurrency(),
                    .flags = s->flags.v,
                    .n_flags = s->flags.n,
                    .lifecycle = flag_bool("web.enable-lifecycle"),
@@ -433,6 +456,11 @@ static void setup_api(Server *s) {
                    .page_title = flag_str("web.page-title"),
                    .hooks = &api_hooks,
                    .server = s};
+    s->api.live = live_new(&s->api);
+    s->api.query_live = query_live_new(&s->api);
+    s->api.notifications =
+        notifications_new(s->loop, (size_t)flag_int("web.max-notifications-subscribers"));
+    notifications_set(s->api.notifications, NOTIFICATION_STARTING, true);
 }
 
 /* ---- start
@@ -523,6 +551,7 @@ static void database_opened(void *arg) {
     note_reload(s, true);
     s->api.ready = true;
     metric_set(s->ready_gauge, 1);
+    notifications_set(s->api.notifications, NOTIFICATION_STARTING, false);
     loop_timer_after(&s->maintain_timer, MAINTAIN_INTERVAL_MS);
     if (flag_bool("config.auto-reload") || feature_on(FEATURE_AUTO_RELOAD)) {
         watch_files(s);
@@ -562,12 +591,16 @@ static int start_listening(Server *s, Problem *p) {
     return 0;
 }
 
+static unsigned core_count(void) { return (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L); }
+
 static PromqlEngine *new_engine(void) {
     return promql_engine_new(&(PromqlOptions){
+        .threads = core_count(),
         .lookback_ms = flag_int("query.lookback-delta"),
         .timeout_ms = flag_int("query.timeout"),
         .samples_max = (uint64_t)flag_int("query.max-samples"),
         .query_bytes_max = flag("query.max-memory-per-query")->size,
+        .total_bytes_max = query_memory_total(flag("query.max-memory-total")->size),
         .experimental_functions = feature_on(FEATURE_EXPERIMENTAL_FUNCTIONS),
         .duration_expr = true,
         .delayed_name_removal = feature_on(FEATURE_DELAYED_NAME_REMOVAL),
@@ -592,7 +625,7 @@ static void setup_metrics(Server *s) {
 /* Threads: two ingest workers keep up with what two cores can parse; queries wait for one another
  * beyond their number. */
 static int start_loop(Server *s) {
-    unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+    unsigned cores = core_count();
     int r = loop_new(&s->loop);
     if (r == 0) {
         r = http_client_new(s->loop, &s->client);
@@ -601,11 +634,12 @@ static int start_loop(Server *s) {
         r = work_pool_new(s->loop, "ingest", MIN(cores, 8u), &s->ingest);
     }
     if (r == 0) {
-        int64_t queries = MAX(flag_int("query.max-concurrency"), 1);
+        int64_t queries = query_concurrency();
         metric_set(metric_gauge("prometheus_engine_queries_concurrent_max",
                                 "The max number of concurrent queries.", NULL),
                    (double)queries);
         r = work_pool_new(s->loop, "query", (unsigned)queries, &s->queries);
+        query_watch_start(&s->query_watch, s->loop, s->engine);
     }
     if (r == 0) {
         r = work_pool_new(s->loop, "background", 2, &s->background);
@@ -669,8 +703,12 @@ int server_run(Server *s) {
 void server_free(Server *s) {
     web_guard_stop(s->guard);
     web_guard_join(s->guard);
+    live_free(s->api.live);
     work_pool_free(s->ingest);
     work_pool_free(s->queries);
+    query_live_free(s->api.query_live);
+    notifications_free(s->api.notifications);
+    query_watch_stop(&s->query_watch);
     work_pool_free(s->background);
     rule_manager_free(s->rules);
     scrape_manager_free(s->scrape);

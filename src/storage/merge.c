@@ -73,19 +73,6 @@ static int input_drop(Input *in, int64_t t) {
     return 0;
 }
 
-static void input_slice(const Input *in, uint32_t n, SampleRun *ret) {
-    *ret = in->run;
-    ret->n = n;
-    ret->t += in->at;
-    ret->st = in->run.st ? in->run.st + in->at : NULL;
-    switch (in->run.kind) {
-    case SAMPLE_FLOAT: ret->f += in->at; break;
-    case SAMPLE_HISTOGRAM: ret->h += in->at; break;
-    case SAMPLE_FLOAT_HISTOGRAM: ret->fh += in->at; break;
-    case SAMPLE_NONE: break;
-    }
-}
-
 /*
  * The hint of a histogram speaks about the sample before it in the same source. When that is not
  * the one we gave out before, nothing is known any more.
@@ -160,7 +147,7 @@ static int merge_next(SampleIter *it, SampleRun *ret) {
         for (end = in->at + 1; in->run.t[end] < bound; end++) {
         }
     }
-    input_slice(in, end - in->at, ret);
+    sample_run_slice(&in->run, in->at, end - in->at, ret);
     if (m->last < m->n && m->last != winner) {
         forget_hint(m, ret);
     }

@@ -60,7 +60,13 @@ def page_body(i):
     escaped = HOSTILE.replace("\\", "\\\\").replace('"', '\\"')
     return (f"# HELP load Load <b>of</b> {HOSTILE}\n# TYPE load gauge\n"
             + "".join(f'load{{shard="{s}"}} {v}\n' for s, v in (("eu-1", 7.25), ("eu-2", 2), ("us-1", 9)))
-            + f'load{{shard="{escaped}"}} {6 + i % 3}\n')
+            + f'load{{shard="{escaped}"}} {6 + i % 3}\n'
+            + "# HELP wait_seconds Time in the queue\n# TYPE wait_seconds histogram\n"
+            + "".join(f'wait_seconds_bucket{{le="{le}"}} {i * n}\n' for le, n in BUCKETS)
+            + f"wait_seconds_count {i * 20}\nwait_seconds_sum {i * 7}\n")
+
+
+BUCKETS = (("0.01", 1), ("0.05", 3), ("0.1", 9), ("0.5", 16), ("1", 19), ("+Inf", 20))
 
 
 class NodeExporter(Process):

@@ -2,7 +2,6 @@
 """Debian's Prometheus remote-writes into Narthex, promtool queries it, and what comes back is what was sent."""
 
 import subprocess
-import time
 
 from harness import Exporter, Narthex, Process, free_port, peer, request, run, wait_for
 
@@ -39,8 +38,8 @@ remote_write:
     wait_for("samples", lambda: (n.value('count_over_time(tiny[1m])') or 0) >= 5, 60)
     exporter.status = 500
     wait_for("stale markers", lambda: n.query("tiny") == [], 60)
-    time.sleep(1)
-    now = time.time()
+    # Up to the newest sample that has arrived: the source always has one more on its way.
+    now = n.value('timestamp(up{job="source"})')
     for expr in ('{job="source"}[2m]', "rate(up[1m])", "tiny", "big"):
         theirs = request(f"http://127.0.0.1:{port}/api/v1/query?" + __import__("urllib.parse").parse.urlencode(
             {"query": expr, "time": now})).json()["data"]["result"]

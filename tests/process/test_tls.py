@@ -12,17 +12,9 @@ import urllib.error
 import urllib.request
 
 from harness import BUILD, SLOW, Narthex, Process, free_port, peer, run, wait_for
-from tls_files import make_ca, make_cert
+from tls_files import hash_of, make_ca, make_cert
 
 EMPTY = "global: {scrape_interval: 1s}\n"
-
-
-def hash_of(password, cost=10):
-    """A bcrypt hash by the C library, as htpasswd would make it."""
-    import ctypes
-    crypt = ctypes.CDLL("libcrypt.so.1")
-    crypt.crypt.restype = ctypes.c_char_p
-    return crypt.crypt(password.encode(), f"$2b${cost:02d}$abcdefghijklmnopqrstuu".encode()).decode()
 
 
 SECRET = hash_of("secret")

@@ -1,5 +1,6 @@
 """Certificates for the tests, made by openssl in the folder of the test that needs them."""
 
+import ctypes
 import os
 import subprocess
 import time
@@ -22,3 +23,10 @@ def make_cert(folder, name, ca, san="DNS:localhost,IP:127.0.0.1", serial=None, o
         f.write(f"subjectAltName={san}\n")
     openssl(folder, "x509", "-req", "-in", f"{out}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-days", "2",
             "-set_serial", str(serial or int(time.time() * 1000)), "-extfile", f"{out}.ext", "-out", f"{out}.pem")
+
+
+def hash_of(password, cost=10):
+    """A bcrypt hash by the C library, as htpasswd would make it."""
+    crypt = ctypes.CDLL("libcrypt.so.1")
+    crypt.crypt.restype = ctypes.c_char_p
+    return crypt.crypt(password.encode(), f"$2b${cost:02d}$abcdefghijklmnopqrstuu".encode()).decode()

@@ -32,7 +32,7 @@ static bool take_lint(Args *a, Lint *ret) {
     return false;
 }
 
-static PromqlEngine *engine_for_checks(void) {
+PromqlEngine *engine_for_checks(void) {
     return promql_engine_new(&(PromqlOptions){.experimental_functions = true,
                                               .duration_expr = true,
                                               .fill_modifiers = true,

@@ -35,6 +35,8 @@ bool args_expect(const Args *a, size_t least, size_t most, const char *usage);
 
 /* "error: ..." on stderr; returns EXIT_FAILED. */
 int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* An engine with every feature on, for checking files. The caller frees it. */
+struct PromqlEngine *engine_for_checks(void);
 /* Whether to draw for a person: standard output is a terminal. */
 bool output_is_terminal(void);
 

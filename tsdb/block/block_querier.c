@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "tsdb/block/block_index.h"
+#include "tsdb/codec/histogram_chunk.h"
 
 /* How often a loop over series looks whether it was cancelled. */
 #define CANCEL_STRIDE 1024
@@ -35,19 +36,41 @@ typedef struct BlockIter {
     int err; /* found when it was made: given by next() */
     ChunkScan scan;
     ChunkReader reader;
+    HistogramSamples histograms;
 } BlockIter;
 
 /* ---- samples ---- */
 
-/* 1 and the chunk's samples in the range; 0: there are none. */
-static int decode_run(BlockIter *it, const ChunkScanEntry *e, SampleRun *ret) {
+static int decode_floats(BlockIter *it, const ChunkScanEntry *e, SampleRun *ret) {
     ChunkPart part;
     int r =
         block_read_chunk(it->block, it->cache, e, it->min_time, it->max_time, &it->reader, &part);
-    if (r < 0 || part.n == 0) {
+    *ret = (SampleRun){.kind = SAMPLE_FLOAT, .n = part.n, .t = part.t, .f = part.v};
+    return r;
+}
+
+/* All of them: a run is never empty, and what lies outside of the range is cut off above. */
+static int decode_histograms(BlockIter *it, const ChunkScanEntry *e, SampleRun *ret) {
+    Chunk c = e->chunk;
+    int r = block_chunk_data(it->block, e->place.bundle, e->place.offset, &c);
+    if (r < 0) {
         return r;
     }
-    *ret = (SampleRun){.kind = SAMPLE_FLOAT, .n = part.n, .t = part.t, .f = part.v};
+    if (histogram_chunk_decode(&c, &it->histograms) < 0) {
+        return block_damaged(it->block, TABLE_CHUNKS, "%u, chunk at %u of series %u",
+                             e->place.bundle, e->place.offset, it->scan.r.id);
+    }
+    *ret = histogram_samples_run(&it->histograms, INT64_MIN, INT64_MAX);
+    return 0;
+}
+
+/* 1 and the chunk's samples in the range; 0: there are none. */
+static int decode_run(BlockIter *it, const ChunkScanEntry *e, SampleRun *ret) {
+    int r = chunk_encoding_kind(e->chunk.encoding) == SAMPLE_FLOAT ? decode_floats(it, e, ret)
+                                                                   : decode_histograms(it, e, ret);
+    if (r < 0 || ret->n == 0) {
+        return r;
+    }
     return 1;
 }
 
@@ -81,6 +104,7 @@ static void block_iter_seek(SampleIter *base, int64_t t) {
 static void block_iter_free(SampleIter *base) {
     BlockIter *it = CONTAINER_OF(base, BlockIter, it);
     chunk_reader_deinit(&it->reader);
+    histogram_samples_deinit(&it->histograms);
     mem_free(it);
 }
 

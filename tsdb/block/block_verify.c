@@ -1,6 +1,7 @@
 /* A whole block against its checksums, its index and its counts. */
 #include "base/mem.h"
 #include "tsdb/block/block_index.h"
+#include "tsdb/codec/histogram_chunk.h"
 #include "tsdb/index/postings_pack.h"
 
 static const char *const table_names[TABLE_COUNT] = BLOCK_TABLES;
@@ -29,14 +30,21 @@ typedef struct Totals {
     uint64_t samples, chunks, pairs; /* pairs: of all series together */
     int64_t t[CHUNK_SAMPLES_MAX];    /* scratch */
     double v[CHUNK_SAMPLES_MAX];
+    HistogramSamples histograms;
 } Totals;
+
+static int decode_chunk(const Chunk *c, Totals *t) {
+    return chunk_encoding_kind(c->encoding) == SAMPLE_FLOAT
+               ? chunk_decode(c, t->t, t->v)
+               : histogram_chunk_decode(c, &t->histograms);
+}
 
 static int verify_series(BlockCursor *c, const BlockSeries *s, Totals *t) {
     for (uint32_t i = 0; i < s->n; i++) {
         Chunk chunk;
         int r = block_cursor_chunk(c, i, &chunk);
         if (r == 0) {
-            r = chunk_decode(&chunk, t->t, t->v);
+            r = decode_chunk(&chunk, t);
         }
         if (r < 0) {
             return r;
@@ -101,6 +109,7 @@ static int verify_content(Block *b, LmdbTxn *txn, const atomic_bool *cancel, Pro
                               b->meta.id);
         }
     }
+    histogram_samples_deinit(&t->histograms);
     mem_free(t);
     return r;
 }

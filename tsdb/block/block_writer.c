@@ -33,6 +33,7 @@ struct BlockWriter {
     uint32_t n_waiting;
     int64_t waiting_t[CHUNK_SAMPLES_MAX];
     double waiting_v[CHUNK_SAMPLES_MAX];
+    HistogramWriter *histograms; /* those that wait; empty while floats do */
 
     SeriesGroup group;
     TimesTable times;
@@ -48,6 +49,7 @@ int block_writer_new(const BlockWriterOptions *o, BlockWriter **ret) {
         w->o.chunk_samples = BLOCK_CHUNK_SAMPLES;
     }
     w->o.chunk_samples = MIN(w->o.chunk_samples, (uint32_t)CHUNK_SAMPLES_MAX);
+    w->histograms = histogram_writer_new();
     block_id_new(w->id);
     w->folder = block_folder_path(o->dir, w->id, "");
     w->tmp_folder = block_folder_path(o->dir, w->id, BLOCK_TMP_CREATION);
@@ -80,6 +82,7 @@ void block_writer_free(BlockWriter *w) {
     vec_free(&w->last_pairs);
     series_group_deinit(&w->group);
     times_table_deinit(&w->times);
+    histogram_writer_free(w->histograms);
     mem_free(w->folder);
     mem_free(w->tmp_folder);
     mem_free(w->file);
@@ -126,10 +129,21 @@ static void cut_chunk(BlockWriter *w, uint32_t usual) {
     w->n_waiting = left;
 }
 
+static void put_chunk(BlockWriter *w, const Chunk *c) {
+    series_group_chunk(&w->group, c);
+    w->encodings[c->encoding] = true;
+}
+
+/* What waits is either floats or histograms. */
 static void flush_chunks(BlockWriter *w) {
     while (w->n_waiting > 0) {
         uint64_t whole = (uint64_t)w->o.chunk_samples * LAST_CHUNK_HALVES / 2;
         cut_chunk(w, w->n_waiting <= whole ? w->n_waiting : w->o.chunk_samples);
+    }
+    if (histogram_writer_count(w->histograms) > 0) {
+        Chunk c = histogram_writer_view(w->histograms);
+        put_chunk(w, &c);
+        histogram_writer_reset(w->histograms);
     }
 }
 
@@ -147,7 +161,22 @@ static int check_times(BlockWriter *w, int64_t first, int64_t last) {
     return 0;
 }
 
+int block_writer_histogram(BlockWriter *w, const HistogramSample *s) {
+    int r = check_times(w, s->t, s->t);
+    if (r == 0 && (w->n_waiting > 0 || histogram_writer_full(w->histograms) ||
+                   !histogram_writer_fits(w->histograms, s))) {
+        flush_chunks(w);
+    }
+    if (r == 0) {
+        histogram_writer_add(w->histograms, s);
+    }
+    return r;
+}
+
 int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size_t n) {
+    if (histogram_writer_count(w->histograms) > 0) {
+        flush_chunks(w);
+    }
     for (size_t i = 0; i < n; i++) {
         int r = check_times(w, t[i], t[i]);
         if (r < 0) {
@@ -162,7 +191,21 @@ int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size
     return 0;
 }
 
+/* Histograms have no smaller form. */
+static int take_over(BlockWriter *w, const Chunk *c) {
+    int r = check_times(w, c->min_time, c->max_time);
+    if (r == 0) {
+        flush_chunks(w);
+        put_chunk(w, c);
+    }
+    return r;
+}
+
 int block_writer_chunk(BlockWriter *w, const Chunk *c) {
+    SampleKind kind = chunk_encoding_kind(c->encoding);
+    if (kind == SAMPLE_HISTOGRAM || kind == SAMPLE_FLOAT_HISTOGRAM) {
+        return take_over(w, c);
+    }
     int r = chunk_decode(c, w->t, w->v);
     return r < 0 ? err_trace(r) : block_writer_samples(w, w->t, w->v, c->n);
 }

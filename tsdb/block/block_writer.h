@@ -24,7 +24,7 @@
 
 #include "model/labels.h"
 #include "tsdb/block/block_id.h"
-#include "tsdb/codec/chunk.h"
+#include "tsdb/codec/histogram_chunk.h"
 
 /* Most of a day at 15 s, so that index and heads of chunks weigh nothing. A narrow query decodes a
  * part only, chunk_decode_range(). */
@@ -65,6 +65,9 @@ int block_writer_series(BlockWriter *w, Labels l);
  * chunk does not decode. */
 int block_writer_chunk(BlockWriter *w, const Chunk *c);
 int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size_t n);
+/* A histogram; floats and histograms of both kinds may follow each other. Chunks of histograms that
+ * come by block_writer_chunk() are taken over as they are. */
+int block_writer_histogram(BlockWriter *w, const HistogramSample *s);
 /*
  * Syncs and renames; from then on the block is there under ret_id. BLOCK_EMPTY: there was no
  * sample, nothing was made. The writer can only be freed after it.

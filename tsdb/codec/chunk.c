@@ -11,6 +11,7 @@ typedef struct EncodingRow {
     uint8_t id;
     const char *name;
     SampleKind kind;
+    /* Of floats only; histogram_chunk_decode() reads the others. */
     int (*decode)(const Chunk *c, int64_t *t, double *v);
     int (*decode_plain)(const Chunk *c, int64_t *t, double *v);
     /* NULL: the whole chunk is decoded. */
@@ -23,6 +24,8 @@ static const EncodingRow encodings[] = {
     {CHUNK_XOR, "xor", SAMPLE_FLOAT, xor_decode, xor_decode_plain, NULL},
     {CHUNK_COLUMNS, "columns", SAMPLE_FLOAT, columns_decode, columns_decode_plain,
      columns_decode_range},
+    {CHUNK_HISTOGRAM, "histogram", SAMPLE_HISTOGRAM, NULL, NULL, NULL},
+    {CHUNK_FLOAT_HISTOGRAM, "float histogram", SAMPLE_FLOAT_HISTOGRAM, NULL, NULL, NULL},
     {CHUNK_LINKED, "linked", SAMPLE_FLOAT, linked_decode, linked_decode_plain, linked_decode_range},
 };
 

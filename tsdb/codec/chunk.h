@@ -18,9 +18,11 @@
 #include "model/sample.h"
 
 typedef enum ChunkEncoding {
-    CHUNK_XOR = 1,     /* floats: Gorilla, with times as deltas of deltas; what the head writes */
-    CHUNK_COLUMNS = 2, /* floats: times and values apart, each as small as may be; in blocks */
-    CHUNK_LINKED = 5,  /* floats: values alone, maybe as a difference; in blocks */
+    CHUNK_XOR = 1,       /* floats: Gorilla, with times as deltas of deltas; what the head writes */
+    CHUNK_COLUMNS = 2,   /* floats: times and values apart, each as small as may be; stands alone */
+    CHUNK_HISTOGRAM = 3, /* histogram_chunk.h */
+    CHUNK_FLOAT_HISTOGRAM = 4, /* histogram_chunk.h */
+    CHUNK_LINKED = 5,          /* floats: values alone, maybe as a difference; in blocks */
 } ChunkEncoding;
 
 /* Ids are smaller. */

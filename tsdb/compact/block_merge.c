@@ -1,7 +1,8 @@
 /*
  * Several blocks into one: a k-way merge by labels. The series of one label set lie beside each
- * other then; their chunks go over as they are where they do not overlap in time, and sample by
- * sample where they do. Chunks are read from the mappings, so memory is that of the writer.
+ * other then; their chunks go over as they are where they do not overlap in time and nothing of
+ * them was deleted, and sample by sample where they do. Chunks are read from the mappings, so
+ * memory is that of the writer.
  */
 #include <stdlib.h>
 
@@ -12,8 +13,11 @@
 
 typedef struct Source {
     Block *block;
+    const Tombstones *tombstones;
     BlockCursor *cursor;
     BlockSeries series;
+    const TimeInterval *deleted; /* of the series */
+    size_t n_deleted;
     bool has_series;
     bool taken; /* part of the series being merged */
 } Source;
@@ -21,11 +25,13 @@ typedef struct Source {
 typedef struct SourceChunk {
     Chunk chunk;
     uint32_t source, index;
+    bool cut; /* a part of it is deleted */
 } SourceChunk;
 
 typedef struct MergeSample {
     int64_t t;
     double v;
+    HistogramSample histogram; /* neither h nor fh: the sample is v */
     uint32_t source;
 } MergeSample;
 
@@ -34,8 +40,10 @@ typedef struct BlockMerge {
     size_t n;
     BlockWriter *writer;
     const atomic_bool *cancel;
+    atomic_uint_fast64_t *progress;
     VEC(SourceChunk) chunks;
     VEC(MergeSample) samples;
+    VEC(HistogramSamples) histograms; /* decoded chunks that samples point into */
     int64_t t[CHUNK_SAMPLES_MAX];
     double f[CHUNK_SAMPLES_MAX];
 } BlockMerge;
@@ -93,12 +101,52 @@ static int by_time(const void *a, const void *b) {
     return (x->source > y->source) - (x->source < y->source);
 }
 
+enum { KEPT, CUT, GONE };
+
+static int fate_of(const Source *s, const Chunk *c) {
+    int fate = KEPT;
+    for (size_t i = 0; i < s->n_deleted; i++) {
+        const TimeInterval *x = &s->deleted[i];
+        if (x->mint <= c->min_time && x->maxt >= c->max_time) {
+            return GONE;
+        }
+        fate = x->mint <= c->max_time && x->maxt >= c->min_time ? CUT : fate;
+    }
+    return fate;
+}
+
+static void find_deleted(BlockMerge *m, Labels labels) {
+    SeriesKey key = {0};
+    bool known = false;
+    for (size_t i = 0; i < m->n; i++) {
+        Source *s = &m->v[i];
+        s->n_deleted = 0;
+        if (s->taken && tombstones_series(s->tombstones) > 0) {
+            key = known ? key : series_key(labels);
+            known = true;
+            s->deleted = tombstones_find(s->tombstones, key, &s->n_deleted);
+        }
+    }
+}
+
 static void collect_chunks(BlockMerge *m) {
+    uint64_t samples = 0;
     m->chunks.n = 0;
     for (uint32_t i = 0; i < m->n; i++) {
-        for (uint32_t k = 0; m->v[i].taken && k < m->v[i].series.n; k++) {
-            vec_push(&m->chunks, (SourceChunk){m->v[i].series.v[k], i, k});
+        const Source *s = &m->v[i];
+        for (uint32_t k = 0; s->taken && k < s->series.n; k++) {
+            int fate = fate_of(s, &s->series.v[k]);
+            samples += s->series.v[k].n;
+            if (fate != GONE) {
+                vec_push(&m->chunks, (SourceChunk){s->series.v[k], i, k, fate == CUT});
+            }
         }
+    }
+    if (m->progress) {
+        atomic_fetch_add_explicit(m->progress, samples, memory_order_relaxed);
+    }
+    if (m->chunks.n == 0) {
+        return;
     }
     qsort(m->chunks.v, m->chunks.n, sizeof(*m->chunks.v), by_time);
 }
@@ -116,13 +164,18 @@ static int by_sample(const void *a, const void *b) {
 }
 
 static int write_samples(BlockMerge *m) {
+    if (m->samples.n == 0) {
+        return 0;
+    }
     qsort(m->samples.v, m->samples.n, sizeof(*m->samples.v), by_sample);
     for (size_t i = 0; i < m->samples.n; i++) {
         const MergeSample *s = &m->samples.v[i];
         if (i > 0 && s->t == s[-1].t) {
             continue; /* the block named first wins */
         }
-        int r = block_writer_samples(m->writer, &s->t, &s->v, 1);
+        int r = s->histogram.h || s->histogram.fh
+                    ? block_writer_histogram(m->writer, &s->histogram)
+                    : block_writer_samples(m->writer, &s->t, &s->v, 1);
         if (r < 0) {
             return r;
         }
@@ -130,22 +183,57 @@ static int write_samples(BlockMerge *m) {
     return 0;
 }
 
-static int merge_overlapping(BlockMerge *m, const SourceChunk *v, size_t n) {
-    m->samples.n = 0;
-    for (size_t i = 0; i < n; i++) {
-        Chunk c;
-        int r = chunk_bytes(m, &v[i], &c);
-        if (r == 0) {
-            r = chunk_decode(&c, m->t, m->f);
-        }
-        if (r < 0) {
-            return r;
-        }
-        for (uint32_t k = 0; k < c.n; k++) {
-            vec_push(&m->samples, (MergeSample){m->t[k], m->f[k], v[i].source});
+static int gather_floats(BlockMerge *m, const Chunk *c, uint32_t source) {
+    const Source *s = &m->v[source];
+    TombstoneFilter filter = {s->deleted, s->n_deleted, 0};
+    uint32_t from = 0, first, n;
+    int r = chunk_decode(c, m->t, m->f);
+    while (r == 0 && tombstone_filter_next(&filter, m->t, c->n, &from, &first, &n)) {
+        for (uint32_t k = first; k < first + n; k++) {
+            vec_push(&m->samples, (MergeSample){.t = m->t[k], .v = m->f[k], .source = source});
         }
     }
-    return write_samples(m);
+    return r;
+}
+
+static int gather_histograms(BlockMerge *m, const Chunk *c, uint32_t source) {
+    vec_push(&m->histograms, (HistogramSamples){0});
+    HistogramSamples *decoded = &m->histograms.v[m->histograms.n - 1];
+    const Source *s = &m->v[source];
+    TombstoneFilter filter = {s->deleted, s->n_deleted, 0};
+    uint32_t from = 0, first, n;
+    int r = histogram_chunk_decode(c, decoded);
+    while (r == 0 && tombstone_filter_next(&filter, decoded->t, decoded->n, &from, &first, &n)) {
+        for (uint32_t k = first; k < first + n; k++) {
+            HistogramSample h = histogram_samples_at(decoded, k);
+            vec_push(&m->samples, (MergeSample){.t = h.t, .histogram = h, .source = source});
+        }
+    }
+    return r;
+}
+
+static void drop_histograms(BlockMerge *m) {
+    for (size_t i = 0; i < m->histograms.n; i++) {
+        histogram_samples_deinit(&m->histograms.v[i]);
+    }
+    m->histograms.n = 0;
+}
+
+static int merge_overlapping(BlockMerge *m, const SourceChunk *v, size_t n) {
+    int r = 0;
+    m->samples.n = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        Chunk c;
+        r = chunk_bytes(m, &v[i], &c);
+        if (r == 0) {
+            r = chunk_encoding_kind(c.encoding) == SAMPLE_FLOAT
+                    ? gather_floats(m, &c, v[i].source)
+                    : gather_histograms(m, &c, v[i].source);
+        }
+    }
+    r = r < 0 ? r : write_samples(m);
+    drop_histograms(m);
+    return r;
 }
 
 /* How many chunks from v[0] on hang together by overlapping. */
@@ -160,10 +248,11 @@ static size_t overlapping(const SourceChunk *v, size_t n) {
 
 static int merge_series(BlockMerge *m, Labels labels) {
     int r = block_writer_series(m->writer, labels);
+    find_deleted(m, labels);
     collect_chunks(m);
     for (size_t i = 0; r == 0 && i < m->chunks.n;) {
         size_t n = overlapping(m->chunks.v + i, m->chunks.n - i);
-        if (n > 1) {
+        if (n > 1 || m->chunks.v[i].cut) {
             r = merge_overlapping(m, m->chunks.v + i, n);
         } else {
             Chunk c;
@@ -192,33 +281,34 @@ static int merge_all(BlockMerge *m) {
     return r;
 }
 
-static BlockWriterOptions options_of(const char *dir, Block *const *blocks, size_t n,
-                                     const atomic_bool *cancel, char (*parents)[BLOCK_ID_SIZE]) {
-    BlockWriterOptions o = {.dir = dir,
+static BlockWriterOptions options_of(const CompactJob *job, char (*parents)[BLOCK_ID_SIZE]) {
+    BlockWriterOptions o = {.dir = job->dir,
                             .min_time = INT64_MAX,
                             .max_time = INT64_MIN,
                             .parents = (const char(*)[BLOCK_ID_SIZE])parents,
-                            .n_parents = n,
-                            .cancel = cancel};
-    for (size_t i = 0; i < n; i++) {
-        const BlockMeta *m = block_meta(blocks[i]);
+                            .n_parents = job->n,
+                            .cancel = job->cancel};
+    for (size_t i = 0; i < job->n; i++) {
+        const BlockMeta *m = block_meta(job->v[i].block);
         o.min_time = MIN(o.min_time, m->min_time);
         o.max_time = MAX(o.max_time, m->max_time);
         o.level = MAX(o.level, m->level);
         memcpy(parents[i], m->id, BLOCK_ID_SIZE);
     }
-    o.level++;
+    o.level += job->n > 1; /* a block that is only written anew has not been compacted */
     return o;
 }
 
-static BlockMerge *block_merge_new(Block *const *blocks, size_t n, const atomic_bool *cancel) {
+static BlockMerge *block_merge_new(const CompactJob *job) {
     BlockMerge *m = NEW(BlockMerge);
-    m->v = NEW_ARRAY(Source, n + 1);
-    m->n = n;
-    m->cancel = cancel;
-    for (size_t i = 0; i < n; i++) {
-        m->v[i].block = blocks[i];
-        m->v[i].cursor = block_cursor_new(blocks[i]);
+    m->v = NEW_ARRAY(Source, job->n + 1);
+    m->n = job->n;
+    m->cancel = job->cancel;
+    m->progress = job->progress;
+    for (size_t i = 0; i < job->n; i++) {
+        m->v[i].block = job->v[i].block;
+        m->v[i].tombstones = job->v[i].tombstones;
+        m->v[i].cursor = block_cursor_new(job->v[i].block);
     }
     return m;
 }
@@ -230,15 +320,15 @@ static void block_merge_free(BlockMerge *m) {
     block_writer_free(m->writer);
     vec_free(&m->chunks);
     vec_free(&m->samples);
+    vec_free(&m->histograms);
     mem_free(m->v);
     mem_free(m);
 }
 
-int compact_blocks(const char *dir, Block *const *blocks, size_t n, const atomic_bool *cancel,
-                   char ret_id[BLOCK_ID_SIZE]) {
-    char(*parents)[BLOCK_ID_SIZE] = mem_calloc(n + 1, BLOCK_ID_SIZE);
-    BlockWriterOptions o = options_of(dir, blocks, n, cancel, parents);
-    BlockMerge *m = block_merge_new(blocks, n, cancel);
+int compact_blocks(const CompactJob *job, char ret_id[BLOCK_ID_SIZE]) {
+    char(*parents)[BLOCK_ID_SIZE] = mem_calloc(job->n + 1, BLOCK_ID_SIZE);
+    BlockWriterOptions o = options_of(job, parents);
+    BlockMerge *m = block_merge_new(job);
     int r = block_writer_new(&o, &m->writer);
     if (r == 0) {
         r = merge_all(m);

@@ -87,6 +87,16 @@ size_t compact_plan(const CompactOptions *o, const BlockMeta *const *metas, size
     return count;
 }
 
+size_t compact_plan_deleted(const BlockMeta *const *metas, const size_t *deleted, size_t n) {
+    for (size_t i = 0; i + 1 < n; i++) {
+        uint64_t series = metas[i]->series;
+        if (deleted[i] > 0 && (deleted[i] >= series || deleted[i] > (series + 1) / 20)) {
+            return i;
+        }
+    }
+    return n;
+}
+
 /* ---- retention ---- */
 
 typedef struct Aged {

@@ -9,11 +9,17 @@
 #include <stdatomic.h>
 
 #include "tsdb/block/block.h"
+#include "tsdb/delete/tombstones.h"
 
 typedef struct CompactOptions {
     int64_t range_ms;     /* of blocks cut from the head */
     int64_t range_max_ms; /* no merged block is longer */
 } CompactOptions;
+
+typedef struct CompactSource {
+    Block *block;
+    const Tombstones *tombstones;
+} CompactSource;
 
 /* Ranges of the levels, rising by a factor of three from range_ms up to range_max_ms; returns how
  * many (at most `max`). */
@@ -27,14 +33,26 @@ size_t compact_ranges(const CompactOptions *o, int64_t *ret, size_t max);
 size_t compact_plan(const CompactOptions *o, const BlockMeta *const *metas, size_t n,
                     size_t *ret_idx);
 
+/* The same for one block from which enough was deleted that it is worth writing anew: all of its
+ * series or more than a twentieth of them. The newest is left alone. `deleted`: series with
+ * tombstones, a block each. Its index, or n. */
+size_t compact_plan_deleted(const BlockMeta *const *metas, const size_t *deleted, size_t n);
+
+typedef struct CompactJob {
+    const char *dir;
+    const CompactSource *v;
+    size_t n;
+    const atomic_bool *cancel;      /* may be NULL */
+    atomic_uint_fast64_t *progress; /* goes up by the samples that were read; may be NULL */
+} CompactJob;
+
 /*
- * Merges n >= 1 blocks into one new block in dir, level one above the highest, parents = those. On
- * equal times of a series the block named first wins. 0 and the new id, BLOCK_EMPTY when no sample
- * is left, -ECANCELED (nothing is left behind). The caller opens the new one, publishes it, and
- * then deletes the old ones.
+ * Merges n >= 1 blocks into one new block, parents = those; its level is one above the highest, or
+ * the same when there is one. On equal times of a series the block named first wins; what is
+ * deleted is left out. 0 and the new id, BLOCK_EMPTY when no sample is left, -ECANCELED (nothing is
+ * left behind). The caller opens the new one, publishes it, and then deletes the old ones.
  */
-int compact_blocks(const char *dir, Block *const *blocks, size_t n, const atomic_bool *cancel,
-                   char ret_id[BLOCK_ID_SIZE]);
+int compact_blocks(const CompactJob *job, char ret_id[BLOCK_ID_SIZE]);
 
 typedef struct RetentionLimits {
     int64_t age_ms;       /* 0 = for ever; against the newest max_time */

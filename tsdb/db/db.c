@@ -101,7 +101,7 @@ static int replay(Tsdb *db, unsigned threads, Problem *problem) {
     int64_t start = clock_mono_ns();
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     HeadReplay *how = head_replay_begin(db->head, threads ? threads : (unsigned)MAX(cores, 1));
-    JournalReplay ops = {how, head_replay_record, show_progress};
+    JournalReplay ops = {how, head_replay_record, head_replay_begin_file, show_progress};
     int r = journal_replay(db->journal, &ops, problem);
     int e = head_replay_end(how);
     double seconds = (double)(clock_mono_ns() - start) / 1e9;
@@ -149,6 +149,14 @@ static void make_metrics(DbMetrics *m) {
                                           "The number of times that blocks were deleted because "
                                           "the maximum number of bytes was exceeded.",
                                           NULL),
+        .tombstone_seconds = metric_summary(
+            "prometheus_tsdb_tombstone_cleanup_seconds",
+            "The time taken to recompact blocks to remove tombstones.", NULL, NULL, 0),
+        .merge_progress = metric_gauge("narthex_tsdb_compaction_progress_ratio",
+                                       "Share of the compaction under way that is done.", NULL),
+        .merge_blocks =
+            metric_gauge("narthex_tsdb_compaction_blocks",
+                         "Blocks that the compaction under way takes, 0 when none is.", NULL),
         .limit_bytes = metric_gauge(
             "prometheus_tsdb_retention_limit_bytes",
             "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
@@ -178,6 +186,8 @@ static void set_gauges(void *arg) {
     metric_set(db->metrics.blocks_bytes, (double)st.blocks_bytes);
     metric_set(db->metrics.lowest, (double)st.lowest_time);
     metric_set(db->metrics.lowest_seconds, (double)(st.lowest_time / 1000));
+    metric_set(db->metrics.merge_progress, st.compaction_progress);
+    metric_set(db->metrics.merge_blocks, st.compaction_blocks);
     metric_set(db->metrics.limit_bytes, (double)atomic_load(&db->retention_bytes));
     metric_set(db->metrics.limit_seconds, (double)(atomic_load(&db->retention_ms) / 1000));
 }
@@ -188,27 +198,58 @@ static int storage_open_appender(Storage *s, Appender **ret) {
 
 static const StorageOps storage_ops = {db_querier, storage_open_appender};
 
+/*
+ * Up to where samples are in blocks and not the head's. The journal knows: what blocks there are
+ * does not tell, since one that was put there by somebody else may reach into the head's time. Only
+ * a journal that says nothing (there is none, or of an earlier version) leaves it to the blocks.
+ */
+static int64_t find_bound(const Tsdb *db) {
+    int64_t bound = journal_base(db->journal);
+    if (bound != INT64_MIN) {
+        return bound == JOURNAL_BASE_NONE ? INT64_MIN : bound;
+    }
+    for (size_t i = 0; i < db->blocks->n; i++) {
+        bound = MAX(bound, block_meta(db->blocks->v[i].block)->max_time);
+    }
+    return bound;
+}
+
+static int open_blocks(Tsdb *db, Problem *problem) {
+    char *path = db_path(db, TOMBSTONES_FILE_HEAD);
+    Tombstones *head;
+    size_t bad = 0;
+    int r = tombstones_read(path, &head);
+    if (r < 0) {
+        problem_set(problem, 0, 0,
+                    "%s: %s; without it deleted samples of the last hours would come back. Remove "
+                    "it to accept that",
+                    path, r == -EBADMSG ? "damaged" : strerror(-r));
+    } else {
+        r = block_list_open(db->dir, head, &db->blocks, &bad);
+    }
+    atomic_init(&db->bad_blocks, bad);
+    mem_free(path);
+    return r < 0 ? err_trace(r) : 0;
+}
+
 /* Blocks first: what they hold need not be taken from the journal. */
 static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
     char *chunk_dir = db_path(db, "head_chunks"), *journal_dir = db_path(db, "journal");
-    int64_t blocks_end = INT64_MIN;
-    size_t bad = 0;
-    int r = block_list_open(db->dir, &db->blocks, &bad);
-    atomic_init(&db->bad_blocks, bad);
-    for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
-        blocks_end = MAX(blocks_end, block_meta(db->blocks->v[i])->max_time);
-    }
+    int64_t bound;
+    int r = open_blocks(db, problem);
     if (r == 0) {
         r = head_open(&(HeadOptions){.chunk_dir = chunk_dir, .range_ms = db->range_ms}, &db->head);
     }
     if (r == 0) {
-        head_set_min_valid(db->head, blocks_end);
         r = journal_open(&(JournalOptions){.dir = journal_dir,
                                            .segment_bytes = o->journal_segment_bytes,
                                            .sync_interval_ms = o->sync_interval_ms},
                          &db->journal, problem);
     }
     if (r == 0) {
+        bound = find_bound(db);
+        head_set_min_valid(db->head, bound);
+        journal_set_base(db->journal, MAX(bound, JOURNAL_BASE_NONE));
         r = replay(db, o->replay_threads, problem);
     }
     if (r == 0) {
@@ -247,6 +288,7 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     atomic_init(&db->retention_ms, o->retention_ms);
     atomic_init(&db->retention_bytes, o->retention_bytes);
     pthread_rwlock_init(&db->view_lock, NULL);
+    pthread_mutex_init(&db->publish_lock, NULL);
     pthread_mutex_init(&db->maintain_lock, NULL);
     make_metrics(&db->metrics);
     int r = open_folder(db, o, problem);
@@ -278,6 +320,7 @@ void tsdb_close(Tsdb *db) {
         file_close(db->lock_fd);
     }
     pthread_rwlock_destroy(&db->view_lock);
+    pthread_mutex_destroy(&db->publish_lock);
     pthread_mutex_destroy(&db->maintain_lock);
     mem_free(db->dir);
     mem_free(db);
@@ -317,6 +360,12 @@ void db_publish(Tsdb *db, BlockList *list, int64_t truncate_at) {
     pthread_rwlock_unlock(&db->view_lock);
     block_list_unref(old);
     metric_inc(db->metrics.reloads);
+}
+
+void db_replace(Tsdb *db, Block *const *drop, size_t n, const BlockEntry *add) {
+    pthread_mutex_lock(&db->publish_lock);
+    db_publish(db, block_list_change(db->blocks, drop, n, add), INT64_MIN);
+    pthread_mutex_unlock(&db->publish_lock);
 }
 
 /* A querier over parts of which some are missing: it says so in every answer. */
@@ -378,12 +427,12 @@ int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret) {
     pthread_rwlock_rdlock(&db->view_lock);
     int r = head_querier(db->head, mint, maxt, &q);
     if (r == 0) {
-        vec_push(&parts, q);
+        vec_push(&parts, tombstone_querier_new(q, tombstones_ref(db->blocks->head)));
     }
     for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
-        const BlockMeta *m = block_meta(db->blocks->v[i]);
+        const BlockMeta *m = block_meta(db->blocks->v[i].block);
         if (m->min_time <= maxt && m->max_time > mint) {
-            r = block_querier(db->blocks->v[i], mint, maxt, &q);
+            r = block_entry_querier(&db->blocks->v[i], mint, maxt, &q);
             if (r == 0) {
                 vec_push(&parts, q);
             }
@@ -421,9 +470,10 @@ void tsdb_stats(Tsdb *db, TsdbStats *ret) {
     pthread_rwlock_rdlock(&h->index_lock);
     ret->head_label_pairs = h->index.n_pairs;
     pthread_rwlock_unlock(&h->index_lock);
+    ret->compaction_progress = db_progress(db, &ret->compaction_blocks);
     ret->lowest_time = ret->head_min_time;
     if (l->n > 0) {
-        ret->lowest_time = MIN(ret->lowest_time, block_meta(l->v[0])->min_time);
+        ret->lowest_time = MIN(ret->lowest_time, block_meta(l->v[0].block)->min_time);
     }
     block_list_unref(l);
 }
@@ -437,7 +487,8 @@ size_t tsdb_blocks(Tsdb *db, Arena *a, TsdbBlockInfo **ret) {
     size_t n = l->n;
     *ret = ARENA_ARRAY(a, TsdbBlockInfo, n ? n : 1);
     for (size_t i = 0; *ret && i < n; i++) {
-        block_info(l->v[i], &(*ret)[i]);
+        block_info(l->v[i].block, &(*ret)[i]);
+        (*ret)[i].tombstones = tombstones_series(l->v[i].tombstones);
     }
     block_list_unref(l);
     return *ret ? n : 0;

@@ -3,14 +3,15 @@
 
 #include <pthread.h>
 
+#include "tsdb/compact/compact.h"
 #include "tsdb/db/block_list.h"
 #include "tsdb/head/head.h"
 
 typedef struct DbMetrics {
     Metric *blocks_loaded, *blocks_bytes, *lowest, *lowest_seconds, *compactions,
         *compactions_failed, *compactions_triggered, *compaction_seconds, *time_retentions,
-        *size_retentions, *limit_bytes, *limit_seconds, *reloads, *reloads_failed, *replay_seconds,
-        *clean_start;
+        *size_retentions, *tombstone_seconds, *merge_progress, *merge_blocks, *limit_bytes,
+        *limit_seconds, *reloads, *reloads_failed, *replay_seconds, *clean_start;
 } DbMetrics;
 
 struct Tsdb {
@@ -21,12 +22,16 @@ struct Tsdb {
     int lock_fd;
     Head *head;
     Journal *journal;
-    pthread_rwlock_t view_lock; /* of `blocks`; held shared while a querier is opened, so that it
-                                   sees a time range either in the head or in a block */
+    pthread_rwlock_t view_lock;   /* of `blocks`; held shared while a querier is opened, so that it
+                                     sees a time range either in the head or in a block */
+    pthread_mutex_t publish_lock; /* who changes `blocks` holds it from the reading of the old list
+                                     on. Order: maintain, publish, view */
     BlockList *blocks;
     atomic_size_t bad_blocks;      /* that are left out of `blocks` */
     atomic_bool stopping;          /* no more maintenance */
     pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
+    atomic_uint merge_blocks;      /* of the merge under way; 0 = none */
+    atomic_uint_fast64_t merge_samples, merged_samples;
     _Atomic int64_t retention_ms;
     atomic_uint_fast64_t retention_bytes;
     DbMetrics metrics;
@@ -35,8 +40,17 @@ struct Tsdb {
 /* "<dir>/<name>"; caller frees. */
 char *db_path(const Tsdb *db, const char *name);
 BlockList *db_blocks(Tsdb *db); /* a reference */
-/* Puts a list in the place of the current one; truncate_at != INT64_MIN: and the head gives up what
- * is older, in the same moment for queriers. */
+/* Puts a list in the place of the current one (the publish lock is held); truncate_at != INT64_MIN:
+ * and the head gives up what is older, in the same moment for queriers. */
 void db_publish(Tsdb *db, BlockList *list, int64_t truncate_at);
+/* Without the n blocks in `drop`, with `add` unless it is NULL. */
+void db_replace(Tsdb *db, Block *const *drop, size_t n, const BlockEntry *add);
+/* The merge under way: its share done, 0..1, and how many blocks it takes (0 = there is none). */
+void db_progress_begin(Tsdb *db, CompactJob *job);
+void db_progress_end(Tsdb *db);
+double db_progress(Tsdb *db, unsigned *ret_blocks);
+int db_write_head_tombstones(Tsdb *db, const Tombstones *t);
+/* Drops what speaks of times that are no longer the head's. */
+void db_trim_head_tombstones(Tsdb *db);
 int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret);
 int64_t db_range_max(const Tsdb *db);

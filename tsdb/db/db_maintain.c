@@ -41,6 +41,32 @@ static bool cut_is_due(const Tsdb *db, int64_t min) {
     return max > min && (uint64_t)max - (uint64_t)min > (uint64_t)db->range_ms / 2 * 3;
 }
 
+static int write_tombstones(const BlockEntry *e) {
+    char *path = block_tombstones_path(e->block);
+    int r = tombstones_write(path, e->tombstones);
+    mem_free(path);
+    return r;
+}
+
+/* The block is as the head was; what was deleted from the head is deleted from it. Takes b. */
+static int publish_cut(Tsdb *db, Block *b, int64_t to) {
+    const BlockMeta *m = block_meta(b);
+    pthread_mutex_lock(&db->publish_lock);
+    BlockEntry e = {b, tombstones_clip(db->blocks->head, m->min_time, m->max_time - 1)};
+    int r = write_tombstones(&e);
+    if (r == 0) {
+        db_publish(db, block_list_change(db->blocks, NULL, 0, &e), to);
+    }
+    pthread_mutex_unlock(&db->publish_lock);
+    if (r < 0) {
+        (void)block_delete(
+            block_path(b)); /* else it overlaps with the next try, which is no harm */
+        block_unref(b);
+        tombstones_unref(e.tombstones);
+    }
+    return r;
+}
+
 static int cut_one(Tsdb *db, int64_t oldest) {
     Head *h = db->head;
     char id[BLOCK_ID_SIZE];
@@ -52,7 +78,9 @@ static int cut_one(Tsdb *db, int64_t oldest) {
         return err_trace(r);
     }
     if (r == BLOCK_EMPTY) {
+        pthread_mutex_lock(&db->publish_lock);
         db_publish(db, block_list_ref(db->blocks), to);
+        pthread_mutex_unlock(&db->publish_lock);
         return 0;
     }
     Block *b;
@@ -63,8 +91,8 @@ static int cut_one(Tsdb *db, int64_t oldest) {
     log_info("tsdb", "write block completed", L_CSTR("ulid", id), L_INT("mint", from),
              L_INT("maxt", to), L_INT("series", block_meta(b)->series),
              L_INT("samples", block_meta(b)->samples), L_INT("bytes", block_meta(b)->bytes));
-    db_publish(db, block_list_change(db->blocks, NULL, 0, b), to);
-    return 0;
+    r = publish_cut(db, b, to);
+    return r < 0 ? err_trace(r) : 0;
 }
 
 /* The journal may go as soon as the blocks are durable; memory only when no querier looks back. */
@@ -72,7 +100,9 @@ static int trim_head(Tsdb *db) {
     (void)head_collect(db->head); /* else at the next call */
     HeadCheckpoint c = {.head = db->head};
     int64_t mint = atomic_load(&db->head->truncated_at);
-    return mint == INT64_MIN ? 0 : journal_trim(db->journal, mint, head_checkpoint_fill, &c);
+    int r = mint == INT64_MIN ? 0 : journal_trim(db->journal, mint, mint, head_checkpoint_fill, &c);
+    head_checkpoint_deinit(&c);
+    return r;
 }
 
 static int cut_head(Tsdb *db) {
@@ -110,10 +140,56 @@ static int cut_head(Tsdb *db) {
 
 /* ---- blocks to blocks */
 
-static int merge_blocks(Tsdb *db, Block **parts, size_t n) {
+/* What was deleted from the parts since the list `seen`, while they were merged. */
+static Tombstones *deleted_since(const Tsdb *db, const BlockList *seen, Block *const *parts,
+                                 size_t n) {
+    Tombstones *all = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const BlockEntry *now = block_list_find(db->blocks, parts[i]);
+        if (now->tombstones != block_list_find(seen, parts[i])->tombstones) {
+            Tombstones *more = tombstones_union(all, now->tombstones);
+            tombstones_unref(all);
+            all = more;
+        }
+    }
+    return all;
+}
+
+/* `made` (taken; NULL = nothing is left) comes for the parts, whose files go. */
+static int replace_parts(Tsdb *db, const BlockList *seen, Block *const *parts, size_t n,
+                         Block *made) {
+    pthread_mutex_lock(&db->publish_lock);
+    BlockEntry e = {made, made ? deleted_since(db, seen, parts, n) : NULL};
+    int r = e.tombstones ? write_tombstones(&e) : 0;
+    if (r == 0) {
+        db_publish(db, block_list_change(db->blocks, parts, n, made ? &e : NULL), INT64_MIN);
+    }
+    pthread_mutex_unlock(&db->publish_lock);
+    if (r < 0) {
+        (void)block_delete(block_path(made)); /* else it is seen as their child at the next start */
+        block_unref(made);
+        tombstones_unref(e.tombstones);
+        return err_trace(r);
+    }
+    for (size_t i = 0; i < n; i++) {
+        (void)block_delete(block_path(parts[i])); /* else at the next start, by the parents */
+    }
+    return 0;
+}
+
+/* `seen` holds references to all parts. */
+static int merge_blocks(Tsdb *db, const BlockList *seen, Block *const *parts, size_t n) {
     char id[BLOCK_ID_SIZE];
     Block *made = NULL;
-    int r = compact_blocks(db->dir, parts, n, &db->stopping, id);
+    CompactSource *sources = NEW_ARRAY(CompactSource, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        sources[i] = (CompactSource){parts[i], block_list_find(seen, parts[i])->tombstones};
+    }
+    CompactJob job = {.dir = db->dir, .v = sources, .n = n, .cancel = &db->stopping};
+    db_progress_begin(db, &job);
+    int r = compact_blocks(&job, id);
+    db_progress_end(db);
+    mem_free(sources);
     if (r < 0) {
         return err_trace(r);
     }
@@ -127,29 +203,23 @@ static int merge_blocks(Tsdb *db, Block **parts, size_t n) {
                  L_INT("maxt", block_meta(made)->max_time),
                  L_INT("bytes", block_meta(made)->bytes));
     }
-    for (size_t i = 0; i < n; i++) {
-        block_ref(parts[i]);
-    }
-    db_publish(db, block_list_change(db->blocks, parts, n, made), INT64_MIN);
-    for (size_t i = 0; i < n; i++) {
-        (void)block_delete(block_path(parts[i])); /* else at the next start, by the parents */
-        block_unref(parts[i]);
-    }
-    return 0;
+    return replace_parts(db, seen, parts, n, made);
 }
 
 /* A block whose bytes turned out not to check is renamed and no longer read; queries say so. True
  * when there was one. */
 static bool set_bad_blocks_aside(Tsdb *db) {
     VEC(Block *) bad = {0};
-    for (size_t i = 0; i < db->blocks->n; i++) {
-        if (block_is_bad(db->blocks->v[i])) {
-            vec_push(&bad, block_ref(db->blocks->v[i]));
+    BlockList *l = db_blocks(db);
+    for (size_t i = 0; i < l->n; i++) {
+        if (block_is_bad(l->v[i].block)) {
+            vec_push(&bad, block_ref(l->v[i].block));
         }
     }
+    block_list_unref(l);
     if (bad.n > 0) {
         atomic_fetch_add(&db->bad_blocks, bad.n);
-        db_publish(db, block_list_change(db->blocks, bad.v, bad.n, NULL), INT64_MIN);
+        db_replace(db, bad.v, bad.n, NULL);
     }
     for (size_t i = 0; i < bad.n; i++) {
         char *to = mem_printf("%s.bad", block_path(bad.v[i]));
@@ -164,27 +234,47 @@ static bool set_bad_blocks_aside(Tsdb *db) {
     return any;
 }
 
+/* The blocks of the next merge, or the one that is to be written anew; how many. */
+static size_t plan(Tsdb *db, const BlockList *l, size_t *ret) {
+    CompactOptions o = {db->range_ms, db_range_max(db)};
+    const BlockMeta **metas = block_list_metas(l);
+    size_t *deleted = NEW_ARRAY(size_t, l->n + 1);
+    size_t n = compact_plan(&o, metas, l->n, ret);
+    for (size_t i = 0; i < l->n; i++) {
+        deleted[i] = tombstones_series(l->v[i].tombstones);
+    }
+    if (n == 0) {
+        ret[0] = compact_plan_deleted(metas, deleted, l->n);
+        n = ret[0] < l->n;
+    }
+    mem_free(deleted);
+    mem_free(metas);
+    return n;
+}
+
+static void count_compaction(Tsdb *db, int64_t start, int r) {
+    metric_inc(db->metrics.compactions_triggered);
+    metric_observe(db->metrics.compaction_seconds, (double)(clock_mono_ns() - start) / 1e9);
+    metric_inc(r < 0 ? db->metrics.compactions_failed : db->metrics.compactions);
+}
+
 /* The next merge, if there is one: *ret_n of blocks; and what came of it. */
 static int compact_once(Tsdb *db, size_t *ret_n) {
-    CompactOptions o = {db->range_ms, db_range_max(db)};
-    BlockList *l = db->blocks;
-    const BlockMeta **metas = block_list_metas(l);
+    BlockList *l = db_blocks(db);
     size_t *which = NEW_ARRAY(size_t, l->n + 1);
     Block **parts = NEW_ARRAY(Block *, l->n + 1);
-    size_t n = compact_plan(&o, metas, l->n, which);
+    size_t n = plan(db, l, which);
     for (size_t i = 0; i < n; i++) {
-        parts[i] = l->v[which[i]];
+        parts[i] = l->v[which[i]].block;
     }
     int64_t start = clock_mono_ns();
-    int r = n > 0 ? merge_blocks(db, parts, n) : 0;
+    int r = n > 0 ? merge_blocks(db, l, parts, n) : 0;
     mem_free(parts);
     mem_free(which);
-    mem_free(metas);
+    block_list_unref(l);
     *ret_n = n;
     if (n > 0 && r != -ECANCELED) {
-        metric_inc(db->metrics.compactions_triggered);
-        metric_observe(db->metrics.compaction_seconds, (double)(clock_mono_ns() - start) / 1e9);
-        metric_inc(r < 0 ? db->metrics.compactions_failed : db->metrics.compactions);
+        count_compaction(db, start, r);
     }
     return r;
 }
@@ -206,17 +296,17 @@ static int compact(Tsdb *db) {
 /* ---- retention */
 
 static void drop_blocks(Tsdb *db, RetentionLimits limits, Metric *counter) {
-    BlockList *l = db->blocks;
+    BlockList *l = db_blocks(db);
     const BlockMeta **metas = block_list_metas(l);
     size_t *which = NEW_ARRAY(size_t, l->n + 1);
     Block **gone = NEW_ARRAY(Block *, l->n + 1);
     size_t n = compact_retention(&limits, metas, l->n, which);
     for (size_t i = 0; i < n; i++) {
-        gone[i] = block_ref(l->v[which[i]]);
+        gone[i] = block_ref(l->v[which[i]].block);
     }
     if (n > 0) {
         metric_inc(counter);
-        db_publish(db, block_list_change(l, gone, n, NULL), INT64_MIN);
+        db_replace(db, gone, n, NULL);
     }
     for (size_t i = 0; i < n; i++) {
         log_info("tsdb", "Deleting obsolete block", L_CSTR("block", block_meta(gone[i])->id));
@@ -226,6 +316,7 @@ static void drop_blocks(Tsdb *db, RetentionLimits limits, Metric *counter) {
     mem_free(gone);
     mem_free(which);
     mem_free(metas);
+    block_list_unref(l);
 }
 
 static void apply_retention(Tsdb *db) {
@@ -244,6 +335,7 @@ static int maintain(Tsdb *db) {
     head_next_round(db->head);
     (void)set_bad_blocks_aside(db); /* it has told which */
     int r = cut_head(db);
+    db_trim_head_tombstones(db);
     int e = r == 0 ? compact(db) : 0;
     if (r != -ECANCELED && e != -ECANCELED) {
         apply_retention(db);
@@ -258,79 +350,35 @@ int tsdb_maintain(Tsdb *db) {
     return r == -ECANCELED ? 0 : r;
 }
 
-void tsdb_stop_maintenance(Tsdb *db) { atomic_store(&db->stopping, true); }
+/* ---- deleted samples out of the blocks */
 
-/* ---- snapshot */
-
-typedef struct Linking {
-    const char *from, *to;
-} Linking;
-
-static int link_one(void *arg, const char *name) {
-    Linking *l = arg;
-    char *from = mem_printf("%s/%s", l->from, name), *to = mem_printf("%s/%s", l->to, name);
-    int r = link(from, to) < 0 ? -errno : 0;
-    mem_free(from);
-    mem_free(to);
+static int clean_one(Tsdb *db, const BlockList *l, size_t i) {
+    int64_t start = clock_mono_ns();
+    Block *b = l->v[i].block;
+    int r = merge_blocks(db, l, &b, 1);
+    if (r != -ECANCELED) {
+        count_compaction(db, start, r);
+    }
     return r;
 }
 
-static int link_block(Block *b, const char *dir) {
-    char *to = mem_printf("%s/%s", dir, block_meta(b)->id);
-    Linking l = {block_path(b), to};
-    int r = file_make_folder(to);
-    r = r < 0 ? r : file_each_name(l.from, link_one, &l);
-    r = r < 0 ? r : file_sync_folder(to);
-    mem_free(to);
+static int clean_all(Tsdb *db) {
+    BlockList *l = db_blocks(db);
+    int64_t start = clock_mono_ns();
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < l->n; i++) {
+        r = tombstones_series(l->v[i].tombstones) > 0 ? clean_one(db, l, i) : 0;
+    }
+    block_list_unref(l);
+    metric_observe(db->metrics.tombstone_seconds, (double)(clock_mono_ns() - start) / 1e9);
     return r;
 }
 
-/* The head as one block. What is appended meanwhile may or may not be in it. */
-static int write_head(Tsdb *db, const char *dir) {
-    char id[BLOCK_ID_SIZE];
-    int64_t min = atomic_load(&db->head->min_time), max = atomic_load(&db->head->max_time);
-    if (min > max) {
-        return 0;
-    }
-    int r = head_write_block(db->head, dir, min, max + 1, &db->stopping, id);
-    return r < 0 ? r : 0;
-}
-
-static int write_snapshot(Tsdb *db, bool skip_head, const char *dir) {
-    char *format = db_path(db, "format"), *copy = mem_printf("%s/format", dir);
-    int r = file_make_folder(dir);
-    for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
-        r = link_block(db->blocks->v[i], dir);
-    }
-    if (r == 0 && !skip_head) {
-        r = write_head(db, dir);
-    }
-    CLEANUP(buf_deinit) Buf b = BUF_INIT(4096);
-    if (r == 0) {
-        r = file_read_whole(format, 4000, &b);
-    }
-    if (r == 0) {
-        r = file_write_durable(copy, b.p, b.n, 0666);
-    }
-    mem_free(format);
-    mem_free(copy);
-    return r;
-}
-
-int tsdb_snapshot(Tsdb *db, bool skip_head, char name[64]) {
-    time_t now = (time_t)(clock_wall_ms() / 1000);
-    struct tm tm;
-    char when[32];
-    gmtime_r(&now, &tm);
-    strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &tm);
-    snprintf(name, 64, "%s-%016llx", when, (unsigned long long)random_u64());
-    char *dir = mem_printf("%s/snapshots/%s", db->dir, name);
+int tsdb_clean_tombstones(Tsdb *db) {
     pthread_mutex_lock(&db->maintain_lock);
-    int r = write_snapshot(db, skip_head, dir);
+    int r = atomic_load(&db->stopping) ? -ECANCELED : clean_all(db);
     pthread_mutex_unlock(&db->maintain_lock);
-    if (r < 0) {
-        (void)file_remove_tree(dir); /* a part is of no use; a rest is harmless */
-    }
-    mem_free(dir);
     return r < 0 ? err_trace(r) : 0;
 }
+
+void tsdb_stop_maintenance(Tsdb *db) { atomic_store(&db->stopping, true); }

@@ -1,4 +1,4 @@
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
 
 #include <sys/mman.h>
 
@@ -33,6 +33,9 @@ static HeadMetrics *metrics_new(void) {
                                   "Total number of requests for series that were not found.", NULL);
     m->appended = metric_counter("prometheus_tsdb_head_samples_appended_total",
                                  "Total number of appended samples.", "type=\"float\"");
+    m->histograms_appended =
+        metric_counter("prometheus_tsdb_head_samples_appended_total",
+                       "Total number of appended samples.", "type=\"histogram\"");
     m->appenders = metric_counter("prometheus_tsdb_head_appenders_created_total",
                                   "Total number of appenders created.", NULL);
     m->active_appenders = metric_gauge("prometheus_tsdb_head_active_appenders",
@@ -54,6 +57,11 @@ static HeadMetrics *metrics_new(void) {
                                      "Total number of out of order samples ingestion failed "
                                      "attempts due to out of order being disabled.",
                                      "type=\"float\"");
+    m->histograms_out_of_order =
+        metric_counter("prometheus_tsdb_out_of_order_samples_total",
+                       "Total number of out of order samples ingestion failed attempts due to out "
+                       "of order being disabled.",
+                       "type=\"histogram\"");
     m->out_of_bound = metric_counter("prometheus_tsdb_out_of_bound_samples_total",
                                      "Total number of out of bound samples ingestion failed "
                                      "attempts with out of order support disabled.",
@@ -116,6 +124,16 @@ int head_open(const HeadOptions *o, Head **ret) {
     return 0;
 }
 
+/* Open chunks of floats are the pool's, those of histograms are not. */
+static void slab_free(HeadSlab *slab) {
+    for (size_t i = 0; slab && i < SLAB_SERIES; i++) {
+        if (atomic_load(&slab->series[i].flags) & SERIES_HISTOGRAM) {
+            histogram_writer_free(slab->series[i].histograms);
+        }
+    }
+    mem_free(slab);
+}
+
 void head_free(Head *h) {
     if (!h) {
         return;
@@ -124,7 +142,7 @@ void head_free(Head *h) {
     head_drop_appenders(h);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
-        mem_free(atomic_load(&h->slabs[i]));
+        slab_free(atomic_load(&h->slabs[i]));
     }
     munmap(h->slabs, SLABS_MAX * sizeof(*h->slabs));
     byte_pool_free(h->pool);
@@ -200,8 +218,8 @@ static bool find_locked(Head *h, Labels l, uint32_t hash, uint32_t *ret) {
     return false;
 }
 
-/* The index lock is held for writing. */
-static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) {
+/* The index lock is held for writing. Labels are still to be given. */
+static HeadSeries *series_prepare(Head *h, uint32_t slot, uint32_t hash) {
     HeadSlab *slab = atomic_load(&h->slabs[slot / SLAB_SERIES]);
     if (!slab) {
         slab = NEW(HeadSlab);
@@ -211,14 +229,23 @@ static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) 
     *s = (HeadSeries){.hash = hash};
     atomic_init(&s->last, INT64_MIN);
     atomic_init(&s->touched, (unsigned)atomic_load(&h->round));
-    s->labels = head_index_add(&h->index, slot, hash, l);
-    atomic_store_explicit(&s->flags, SERIES_LIVE, memory_order_release);
     slab->used++;
+    return s;
+}
+
+static void series_begin(Head *h, HeadSeries *s, uint32_t slot) {
+    atomic_store_explicit(&s->flags, SERIES_LIVE, memory_order_release);
     if (slot >= atomic_load(&h->next_slot)) {
         atomic_store_explicit(&h->next_slot, slot + 1, memory_order_release);
     }
     atomic_fetch_add(&h->n_series, 1);
     metric_inc(h->metrics->created);
+}
+
+static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) {
+    HeadSeries *s = series_prepare(h, slot, hash);
+    s->labels = head_index_add(&h->index, slot, hash, l);
+    series_begin(h, s, slot);
     return s;
 }
 
@@ -244,38 +271,88 @@ HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new
     return s;
 }
 
-HeadSeries *head_series_put(Head *h, uint32_t slot, Labels l) {
-    uint32_t hash = (uint32_t)labels_hash(l), have;
+/* ---- series, from the journal */
+
+static uint32_t hash_pairs(Head *h, const uint32_t *pair, size_t n) {
+    Label few[64], *v = n <= ARRAY_LEN(few) ? few : NEW_ARRAY(Label, n);
+    for (size_t i = 0; i < n; i++) {
+        v[i] = head_pair(&h->index, pair[i]);
+    }
+    uint32_t hash = (uint32_t)labels_hash((Labels){v, n});
+    if (v != few) {
+        mem_free(v);
+    }
+    return hash;
+}
+
+static bool find_pairs(Head *h, const uint32_t *pair, size_t n, uint32_t hash, uint32_t *ret) {
+    const IdTable *t = &h->index.series_table;
+    for (uint32_t at = id_table_start(t, hash); id_table_next(t, hash, &at, ret);) {
+        if (head_index_same_pairs(head_series_any(h, *ret)->labels, pair, n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static HeadSeries *series_make_pairs(Head *h, uint32_t slot, uint32_t hash, const uint32_t *pair,
+                                     size_t n) {
+    HeadSeries *s = series_prepare(h, slot, hash);
+    s->labels = head_index_add_pairs(&h->index, slot, hash, pair, n);
+    series_begin(h, s, slot);
+    return s;
+}
+
+HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t n) {
+    uint32_t hash = hash_pairs(h, pair, n), have;
     HeadSeries *s = NULL;
     pthread_rwlock_wrlock(&h->index_lock);
-    if (find_locked(h, l, hash, &have)) {
+    if (find_pairs(h, pair, n, hash, &have)) {
         s = have == slot ? head_series_any(h, slot) : NULL;
-    } else if (slot < UINT32_MAX - 1 && !head_series(h, slot)) {
-        s = series_make(h, slot, hash, l);
+    } else if (!head_series(h, slot)) {
+        s = series_make_pairs(h, slot, hash, pair, n);
     }
     pthread_rwlock_unlock(&h->index_lock);
     return s;
 }
 
-int head_series_move(Head *h, uint32_t to, Labels l) {
-    uint32_t hash = (uint32_t)labels_hash(l), from;
-    if (head_series(h, to) || to >= UINT32_MAX - 1 || !find_locked(h, l, hash, &from)) {
-        return -EBADMSG;
-    }
-    HeadSeries *old = head_series_any(h, from);
-    HeadDead dead = {from, hash, old->labels};
+/* Out of the index, memory and all; nobody else is in the head. */
+static void series_erase(Head *h, uint32_t slot) {
+    HeadSeries *s = head_series_any(h, slot);
+    HeadDead dead = {slot, s->hash, s->labels};
     head_index_remove(&h->index, &dead, 1);
+    head_index_release(&h->index, s->labels);
+    head_series_drop_open(h, s);
+    s->labels = NULL;
+    atomic_store(&s->flags, 0);
+    atomic_load(&h->slabs[slot / SLAB_SERIES])->gone++;
     atomic_fetch_sub(&h->n_series, 1);
-    HeadSeries *s = series_make(h, to, hash, l);
-    atomic_store(&s->last, atomic_load(&old->last));
-    s->open = old->open;
-    s->data = old->data;
-    s->cap = old->cap;
-    s->full = old->full;
-    head_index_release(&h->index, old->labels);
-    old->labels = NULL;
-    old->data = NULL;
-    atomic_store(&old->flags, 0);
-    atomic_load(&h->slabs[from / SLAB_SERIES])->gone++;
-    return 0;
+}
+
+HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, size_t n) {
+    uint32_t hash = hash_pairs(h, pair, n), from;
+    HeadSeries old = {0};
+    pthread_rwlock_wrlock(&h->index_lock);
+    if (head_series(h, slot)) {
+        series_erase(h, slot);
+    }
+    bool moved = find_pairs(h, pair, n, hash, &from);
+    if (moved) {
+        HeadSeries *s = head_series_any(h, from);
+        old = *s;
+        s->data = NULL;
+        atomic_fetch_and(&s->flags, (unsigned char)~SERIES_HISTOGRAM);
+        series_erase(h, from);
+    }
+    HeadSeries *s = series_make_pairs(h, slot, hash, pair, n);
+    if (moved) {
+        atomic_store(&s->last, atomic_load(&old.last));
+        atomic_fetch_or(&s->flags, old.flags & (SERIES_HISTOGRAM | SERIES_FLOAT_COUNTS));
+        s->open = old.open;
+        s->data = old.data;
+        s->cap = old.cap;
+        s->full = old.full;
+    }
+    pthread_rwlock_unlock(&h->index_lock);
+    return s;
 }

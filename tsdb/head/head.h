@@ -94,7 +94,8 @@ int head_appender(Head *h, Appender **ret);
 
 typedef struct HeadReplay HeadReplay;
 HeadReplay *head_replay_begin(Head *h, unsigned threads);
-/* As JournalReplay.record. */
+/* As in JournalReplay. */
+void head_replay_begin_file(void *replay);
 int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time);
 /* Waits until all is in the head. -EBADMSG when a worker met bytes that do not decode. */
 int head_replay_end(HeadReplay *r);
@@ -106,6 +107,10 @@ int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
                      const atomic_bool *cancel, char ret_id[27]);
 /* Of the oldest sample that is not in a block; walks all series. INT64_MAX when there is none. */
 int64_t head_oldest_time(Head *h);
+/* Time of the newest sample of a series given by a querier of this head that is still open. */
+int64_t head_series_end(Head *h, uint64_t handle);
+/* What is older is not the head's any more; INT64_MIN = nothing was taken from it yet. */
+int64_t head_lower_bound(Head *h);
 /* From now on samples before mint are refused. Waits for transactions that began before it (some
  * seconds at most: a longer one that has samples of that time fails at its commit); then none is on
  * its way. */
@@ -122,8 +127,10 @@ void head_next_round(Head *h);
 typedef struct HeadCheckpoint {
     Head *head;
     uint32_t slot;
+    VEC(uint32_t) numbers; /* by pair, + 1 */
 } HeadCheckpoint;
-bool head_checkpoint_fill(void *checkpoint, Buf *out);
+bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out);
+void head_checkpoint_deinit(HeadCheckpoint *c);
 
 int head_cardinality(Head *h, size_t limit, Arena *a, TsdbCardinality *ret);
 uint64_t head_chunk_count(Head *h);
@@ -152,20 +159,27 @@ void head_unpin(Head *h, HeadPin *p);
 void head_drop_appenders(Head *h);
 /* By labels, made if it is not there; *ret_new tells. */
 HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new);
-/* Puts labels into a given slot (replay). NULL when the slot is taken by others. */
-HeadSeries *head_series_put(Head *h, uint32_t slot, Labels l);
+/* ---- replay of series: one thread, but workers may be adding samples to others */
 
-/* A series whose labels came back under another slot: takes its samples along (replay, no other
- * thread in the head). */
-int head_series_move(Head *h, uint32_t to, Labels l);
+/* The series of a slot, made when the slot is free. NULL: the slot or the labels are somebody
+ * else's, and head_series_replace() is called when no worker is under way. */
+HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t n);
+/* Whoever has the slot has left the head, and what it still has is in blocks. Who has the labels
+ * under another slot left and came again: its samples go along. */
+HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, size_t n);
+
+/* Tells a series to the journal; the index lock is held. */
+void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out);
 
 /* What head_sample_add() needs to know from sample to sample. */
 typedef struct HeadCursor {
     int64_t range_start; /* of the last time seen */
     bool any;
     int64_t min, max;
-    uint64_t added, refused;
+    uint64_t added, refused, histograms, histograms_refused;
 } HeadCursor;
+/* Moves the cursor to a sample's range. */
+void head_cursor_begin(Head *h, HeadCursor *c, int64_t t);
 /* Adds to the open chunk; the series' lock is held. An AppendOutcome. */
 int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v);
 /* Tells the head what a cursor has seen. */
@@ -176,5 +190,6 @@ void head_lower(_Atomic int64_t *min, int64_t t);
 struct HeadMetrics {
     Metric *series, *chunks, *created, *removed, *not_found, *appended, *appenders, *min_time,
         *min_time_seconds, *max_time, *max_time_seconds, *truncations, *gc_seconds, *out_of_order,
-        *out_of_bound, *chunks_created, *chunks_removed, *chunk_bytes, *active_appenders;
+        *histograms_appended, *histograms_out_of_order, *out_of_bound, *chunks_created,
+        *chunks_removed, *chunk_bytes, *active_appenders;
 };

@@ -8,7 +8,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
+#include "tsdb/journal/journal_histogram.h"
 
 /* ---- one sample */
 
@@ -46,14 +47,8 @@ static void append_grow(Head *h, HeadSeries *s, int64_t t, double v) {
     memcpy(s->data + from, scratch, now - from);
 }
 
-/* The open chunk becomes a full one. */
-static void series_spill(Head *h, HeadSeries *s) {
-    Chunk c = chunk_writer_view(&s->open, s->data);
-    s->full = chunk_log_put(h->chunks, s->full, &c);
-    s->open = (ChunkWriter){0};
-    byte_pool_put(h->pool, s->data, s->cap);
-    s->data = NULL;
-    s->cap = 0;
+static bool holds_histograms(const HeadSeries *s) {
+    return UNLIKELY(atomic_load_explicit(&s->flags, memory_order_relaxed) & SERIES_HISTOGRAM);
 }
 
 /*
@@ -61,7 +56,7 @@ static void series_spill(Head *h, HeadSeries *s) {
  * one is acknowledged too, so it goes between. Rare: the chunk is written anew.
  */
 static int series_insert(Head *h, HeadSeries *s, int64_t t, double v) {
-    if (t < s->open.min_time || s->open.n >= CHUNK_OPEN_SAMPLES_MAX * 2) {
+    if (t < s->open.min_time || s->open.n >= CHUNK_OPEN_SAMPLES_MAX * 2 || holds_histograms(s)) {
         return APPEND_OUT_OF_ORDER;
     }
     int64_t times[CHUNK_OPEN_SAMPLES_MAX * 2];
@@ -94,7 +89,7 @@ static int64_t range_start_of(int64_t t, int64_t range) {
     return (q - (t % range < 0)) * range;
 }
 
-int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v) {
+void head_cursor_begin(Head *h, HeadCursor *c, int64_t t) {
     if (!c->any || t < c->range_start || t - c->range_start >= h->range_ms) {
         c->range_start = range_start_of(t, h->range_ms);
     }
@@ -102,18 +97,23 @@ int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v) 
         c->min = c->max = t;
         c->any = true;
     }
+}
+
+int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v) {
+    head_cursor_begin(h, c, t);
     int r = APPEND_OK;
     if (s->open.n > 0 && t <= s->open.t) {
         if (t == s->open.t) {
-            r = s->open.v == double_bits(v) ? APPEND_OK : APPEND_DUPLICATE;
+            bool same = s->open.v == double_bits(v) && !holds_histograms(s);
+            r = same ? APPEND_OK : APPEND_DUPLICATE;
             c->refused += r != APPEND_OK;
             return r;
         }
         r = series_insert(h, s, t, v);
     } else {
-        if (s->open.n > 0 &&
-            (s->open.min_time < c->range_start || chunk_writer_full(&s->open, 0))) {
-            series_spill(h, s);
+        if (s->open.n > 0 && (s->open.min_time < c->range_start || holds_histograms(s) ||
+                              chunk_writer_full(&s->open, 0))) {
+            head_series_spill(h, s);
         }
         if (s->open.n == 0) {
             atomic_fetch_add_explicit(&h->chunks_created, 1, memory_order_relaxed);
@@ -133,8 +133,12 @@ void head_cursor_end(Head *h, HeadCursor *c) {
         head_lower(&h->min_time, c->min);
         head_raise(&h->max_time, c->max);
     }
-    atomic_fetch_add(&h->samples, c->added);
+    atomic_fetch_add(&h->samples, c->added + c->histograms);
     if (h->journal) { /* replay is no appending */
+        if (c->histograms + c->histograms_refused > 0) {
+            metric_add(h->metrics->histograms_appended, (double)c->histograms);
+            metric_add(h->metrics->histograms_out_of_order, (double)c->histograms_refused);
+        }
         metric_add(h->metrics->appended, (double)c->added);
         metric_add(h->metrics->out_of_order, (double)c->refused);
     }
@@ -143,6 +147,12 @@ void head_cursor_end(Head *h, HeadCursor *c) {
 
 /* ---- the appender */
 
+/* Floats are journalled and applied before histograms, unless a series has both: then the
+ * transaction has parts, each of which ends at these counts; the last one ends with all. */
+typedef struct AppenderPart {
+    size_t samples, histograms;
+} AppenderPart;
+
 struct HeadAppender {
     Appender base;
     Head *head;
@@ -150,9 +160,11 @@ struct HeadAppender {
     int64_t min_valid;
     bool bound_known;
     VEC(JournalSample) samples;
+    VEC(JournalHistogram) histograms;
+    Arena copies; /* of the histograms */
+    VEC(AppenderPart) parts;
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
     uint64_t out_of_order, out_of_bound;
-    Buf bytes, scratch;
     HeadAppender *next; /* among those kept */
 };
 
@@ -160,6 +172,9 @@ struct HeadAppender {
  * that has grown beyond a usual scrape is not. */
 #define KEPT_MAX 8
 #define KEPT_BYTES_MAX (1u << 20)
+#define SAMPLE_BYTES 8 /* in the journal: more than one takes, most often */
+/* Of the histograms of one transaction. */
+#define COPIES_BYTES_MAX ((size_t)1 << 29)
 
 /* Prometheus' bound: half a range behind the newest sample, and never into the blocks. Fixed when
  * the transaction begins; in an empty head its first sample counts as the newest. */
@@ -238,6 +253,7 @@ static int check_order(HeadSeries *s, int64_t t, double v) {
     spin_lock(&s->lock);
     int r = s->open.n == 0 || t > s->open.t ? APPEND_OK
             : t < s->open.t                 ? APPEND_OUT_OF_ORDER
+            : holds_histograms(s)           ? APPEND_DUPLICATE
             : s->open.v == double_bits(v)   ? APPEND_OK
                                             : APPEND_DUPLICATE;
     spin_unlock(&s->lock);
@@ -248,6 +264,105 @@ static int check_order(HeadSeries *s, int64_t t, double v) {
 static bool repeats_pending(const HeadAppender *a, uint32_t slot, int64_t t) {
     const JournalSample *last = a->samples.n ? &a->samples.v[a->samples.n - 1] : NULL;
     return last && last->slot == slot && t <= last->t;
+}
+
+static void note_unlogged(HeadAppender *a, const HeadSeries *s, uint32_t slot) {
+    if (UNLIKELY(!(atomic_load_explicit(&s->flags, memory_order_acquire) & SERIES_LOGGED))) {
+        vec_push(&a->unlogged, slot);
+    }
+}
+
+/* Whether a sample of this kind may be of another one than the samples before of its series. */
+static bool kind_may_change(const HeadSeries *s, bool histogram) {
+    return UNLIKELY(holds_histograms(s) != histogram ||
+                    atomic_load_explicit(&s->last, memory_order_relaxed) == INT64_MIN);
+}
+
+static AppenderPart parts_end(const HeadAppender *a) {
+    return a->parts.n ? a->parts.v[a->parts.n - 1] : (AppenderPart){0};
+}
+
+static void begin_part(HeadAppender *a) {
+    vec_push(&a->parts, (AppenderPart){a->samples.n, a->histograms.n});
+}
+
+/* A histogram of this slot waits in the part at hand. */
+static bool histogram_waits(const HeadAppender *a, uint32_t slot) {
+    for (size_t i = a->histograms.n; i > parts_end(a).histograms; i--) {
+        if (a->histograms.v[i - 1].slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool float_waits(const HeadAppender *a, uint32_t slot) {
+    for (size_t i = a->samples.n; i > parts_end(a).samples; i--) {
+        if (a->samples.v[i - 1].slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int histogram_push(HeadAppender *a, uint32_t slot, const HistogramSample *s) {
+    HistogramSample copy = *s;
+    copy.h = s->h ? histogram_arena_dup(&a->copies, s->h) : NULL;
+    copy.fh = s->fh ? float_histogram_arena_dup(&a->copies, s->fh) : NULL;
+    if (a->copies.failed) {
+        return err_trace(-ENOMEM);
+    }
+    vec_push(&a->histograms, (JournalHistogram){slot, copy});
+    return APPEND_OK;
+}
+
+/* The series is known; the time is in bounds. */
+static int add_histogram(HeadAppender *a, HeadSeries *series, uint32_t slot,
+                         const HistogramSample *s) {
+    spin_lock(&series->lock);
+    int r = head_histogram_check(series, s);
+    spin_unlock(&series->lock);
+    if (r != APPEND_OK) {
+        a->out_of_order += r == APPEND_OUT_OF_ORDER;
+        return r;
+    }
+    const JournalHistogram *last = a->histograms.n ? &a->histograms.v[a->histograms.n - 1] : NULL;
+    if (last && last->slot == slot && s->t <= last->sample.t) {
+        a->out_of_order++; /* as repeats_pending() */
+        return APPEND_OK;
+    }
+    if (kind_may_change(series, true) && float_waits(a, slot)) {
+        begin_part(a);
+    }
+    note_unlogged(a, series, slot);
+    return histogram_push(a, slot, s);
+}
+
+/* A series that ends gets a float as its marker, whatever it was: the marker takes its kind. */
+static int add_stale_histogram(HeadAppender *a, HeadSeries *series, uint32_t slot, int64_t t) {
+    Histogram h = {.sum = stale_nan()};
+    FloatHistogram fh = {.sum = stale_nan()};
+    bool is_float = atomic_load(&series->flags) & SERIES_FLOAT_COUNTS;
+    return add_histogram(
+        a, series, slot,
+        &(HistogramSample){.t = t, .h = is_float ? NULL : &h, .fh = is_float ? &fh : NULL});
+}
+
+static int appender_add_histogram(Appender *base, SeriesRef *ref, Labels labels, int64_t t,
+                                  const Histogram *h, const FloatHistogram *fh, int64_t st) {
+    HeadAppender *a = (HeadAppender *)base;
+    HistogramSample s = {t, st, h, fh};
+    if (!(h ? histogram_validate(h, NULL) : float_histogram_validate(fh, NULL)) ||
+        !histogram_chunk_holds(&s)) {
+        return APPEND_INVALID;
+    }
+    if (UNLIKELY(!in_bounds(a, t))) {
+        a->out_of_bound++;
+        return APPEND_OUT_OF_BOUNDS;
+    }
+    HeadSeries *series;
+    int r = resolve(a, ref, labels, &series);
+    return r != APPEND_OK ? r : add_histogram(a, series, (uint32_t)(*ref - 1), &s);
 }
 
 static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t, double v,
@@ -263,19 +378,23 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
     if (r != APPEND_OK) {
         return r;
     }
+    uint32_t slot = (uint32_t)(*ref - 1);
+    if (holds_histograms(s) && is_stale_nan(v)) {
+        return add_stale_histogram(a, s, slot, t);
+    }
     r = check_order(s, t, v);
     if (r != APPEND_OK) {
         a->out_of_order += r == APPEND_OUT_OF_ORDER;
         return r;
     }
-    uint32_t slot = (uint32_t)(*ref - 1);
     if (repeats_pending(a, slot, t)) {
         a->out_of_order++;
         return APPEND_OK;
     }
-    if (UNLIKELY(!(atomic_load_explicit(&s->flags, memory_order_acquire) & SERIES_LOGGED))) {
-        vec_push(&a->unlogged, slot);
+    if (kind_may_change(s, false) && histogram_waits(a, slot)) {
+        begin_part(a);
     }
+    note_unlogged(a, s, slot);
     vec_push(&a->samples, (JournalSample){.slot = slot, .t = t, .v = v});
     return APPEND_OK;
 }
@@ -288,6 +407,9 @@ static int check_bound(HeadAppender *a) {
     for (size_t i = 0; min > a->min_valid && i < a->samples.n; i++) {
         late += a->samples.v[i].t < min;
     }
+    for (size_t i = 0; min > a->min_valid && i < a->histograms.n; i++) {
+        late += a->histograms.v[i].sample.t < min;
+    }
     a->out_of_bound += late;
     return late ? err_trace(-ESTALE) : 0;
 }
@@ -297,26 +419,36 @@ static int slot_cmp(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out) {
+    HeadIndex *x = &h->index;
+    const HeadLabels *l = head_series_any(h, slot)->labels;
+    vec_reserve(&e->numbers, l->n);
+    for (uint32_t i = 0; i < l->n; i++) {
+        HeadPair *p = &x->pairs.v[l->pair[i]];
+        if (p->journal_epoch != e->epoch) {
+            p->journal_number = journal_series_pair(e, head_pair(x, l->pair[i]));
+            p->journal_epoch = e->epoch;
+        }
+        e->numbers.v[i] = p->journal_number;
+    }
+    journal_series_add(e, slot, e->numbers.v, l->n, out);
+}
+
 /* A series that another transaction made but has not journalled yet is journalled by this one too:
- * twice is fine, never is not. */
-static void put_series(HeadAppender *a) {
+ * twice is fine, never is not. Called by the journal's only writer: what it notes at the pairs
+ * nobody else looks at. */
+static void put_series(HeadAppender *a, JournalEncoder *e, Buf *out) {
     Head *h = a->head;
-    JournalSeriesWriter w;
-    VEC(Label) labels = {0};
     qsort(a->unlogged.v, a->unlogged.n, sizeof(*a->unlogged.v), slot_cmp);
-    journal_series_begin(&w, &a->bytes);
+    journal_series_begin(e);
     pthread_rwlock_rdlock(&h->index_lock);
     for (size_t i = 0; i < a->unlogged.n; i++) {
-        if (i > 0 && a->unlogged.v[i] == a->unlogged.v[i - 1]) {
-            continue;
+        if (i == 0 || a->unlogged.v[i] != a->unlogged.v[i - 1]) {
+            head_put_series(h, e, a->unlogged.v[i], out);
         }
-        const HeadLabels *l = head_series_any(h, a->unlogged.v[i])->labels;
-        vec_reserve(&labels, l->n);
-        journal_series_add(&w, a->unlogged.v[i], head_index_labels(&h->index, l, labels.v));
     }
     pthread_rwlock_unlock(&h->index_lock);
-    journal_series_end(&w);
-    vec_free(&labels);
+    journal_series_end(e, out);
 }
 
 static int64_t newest_of(const HeadAppender *a) {
@@ -324,19 +456,42 @@ static int64_t newest_of(const HeadAppender *a) {
     for (size_t i = 0; i < a->samples.n; i++) {
         max = MAX(max, a->samples.v[i].t);
     }
+    for (size_t i = 0; i < a->histograms.n; i++) {
+        max = MAX(max, a->histograms.v[i].sample.t);
+    }
     return max;
+}
+
+/* Where part i ends. */
+static AppenderPart part_at(const HeadAppender *a, size_t i) {
+    return i < a->parts.n ? a->parts.v[i] : (AppenderPart){a->samples.n, a->histograms.n};
+}
+
+/* JournalBatch.put */
+static void put_records(void *arg, JournalEncoder *e, Buf *out) {
+    HeadAppender *a = arg;
+    AppenderPart from = {0};
+    if (a->unlogged.n > 0) {
+        put_series(a, e, out);
+    }
+    for (size_t i = 0; i <= a->parts.n; i++) {
+        AppenderPart to = part_at(a, i);
+        journal_put_samples(e, out, a->samples.v + from.samples, to.samples - from.samples);
+        journal_put_histograms(e, out, a->histograms.v + from.histograms,
+                               to.histograms - from.histograms);
+        from = to;
+    }
 }
 
 static int write_journal(HeadAppender *a) {
     if (!a->head->journal) {
         return 0;
     }
-    if (a->unlogged.n > 0) {
-        put_series(a);
-    }
-    journal_put_samples(&a->bytes, &a->scratch, a->samples.v, a->samples.n);
-    journal_seal(&a->bytes, 0);
-    int r = journal_commit(a->head->journal, &a->bytes, newest_of(a));
+    JournalBatch b = {.put = put_records,
+                      .arg = a,
+                      .size = a->samples.n * SAMPLE_BYTES + a->copies.used,
+                      .max_time = newest_of(a)};
+    int r = journal_commit(a->head->journal, &b);
     if (r < 0) {
         return r;
     }
@@ -353,11 +508,7 @@ __attribute__((no_sanitize("thread"))) static void prefetch_end(const HeadSeries
 }
 
 /* Series of a transaction lie all over memory: ask for them some steps ahead. */
-static void apply(HeadAppender *a) {
-    Head *h = a->head;
-    HeadCursor c = {0};
-    size_t n = a->samples.n;
-    const JournalSample *v = a->samples.v;
+static void apply_samples(Head *h, HeadCursor *c, const JournalSample *v, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (i + 8 < n) {
             __builtin_prefetch(head_series_any(h, v[i + 8].slot), 1);
@@ -371,24 +522,49 @@ static void apply(HeadAppender *a) {
         }
         HeadSeries *s = head_series_any(h, v[i].slot);
         spin_lock(&s->lock);
-        (void)head_sample_add(h, s, &c, v[i].t, v[i].v); /* the cursor counts */
+        (void)head_sample_add(h, s, c, v[i].t, v[i].v); /* the cursor counts */
         spin_unlock(&s->lock);
     }
-    head_cursor_end(h, &c);
+}
+
+static void apply_histograms(Head *h, HeadCursor *c, const JournalHistogram *v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        HeadSeries *s = head_series_any(h, v[i].slot);
+        spin_lock(&s->lock);
+        (void)head_histogram_add(h, s, c, &v[i].sample); /* the cursor counts */
+        spin_unlock(&s->lock);
+    }
+}
+
+static void apply(HeadAppender *a) {
+    HeadCursor c = {0};
+    AppenderPart from = {0};
+    for (size_t i = 0; i <= a->parts.n; i++) {
+        AppenderPart to = part_at(a, i);
+        apply_samples(a->head, &c, a->samples.v + from.samples, to.samples - from.samples);
+        apply_histograms(a->head, &c, a->histograms.v + from.histograms,
+                         to.histograms - from.histograms);
+        from = to;
+    }
+    head_cursor_end(a->head, &c);
 }
 
 static void appender_delete(HeadAppender *a) {
     vec_free(&a->samples);
+    vec_free(&a->histograms);
+    vec_free(&a->parts);
+    arena_deinit(&a->copies);
     vec_free(&a->unlogged);
-    buf_deinit(&a->bytes);
-    buf_deinit(&a->scratch);
     mem_free(a);
 }
 
 static void appender_keep(HeadAppender *a) {
     Head *h = a->head;
-    size_t bytes = a->bytes.cap + a->scratch.cap + a->samples.cap * sizeof(*a->samples.v) +
-                   a->unlogged.cap * sizeof(*a->unlogged.v);
+    vec_free(&a->histograms);
+    vec_free(&a->parts);
+    arena_deinit(&a->copies);
+    size_t bytes =
+        a->samples.cap * sizeof(*a->samples.v) + a->unlogged.cap * sizeof(*a->unlogged.v);
     pthread_mutex_lock(&h->pin_lock);
     bool keep = bytes <= KEPT_BYTES_MAX && h->n_kept < KEPT_MAX;
     if (keep) {
@@ -412,15 +588,15 @@ static HeadAppender *appender_take(Head *h) {
     }
     pthread_mutex_unlock(&h->pin_lock);
     if (!a) {
-        return NEW(HeadAppender);
+        a = NEW(HeadAppender);
+        a->copies = ARENA_INIT(COPIES_BYTES_MAX);
+        return a;
     }
-    HeadAppender fresh = {.bytes = a->bytes, .scratch = a->scratch};
+    HeadAppender fresh = {.copies = ARENA_INIT(COPIES_BYTES_MAX)};
     fresh.samples.v = a->samples.v;
     fresh.samples.cap = a->samples.cap;
     fresh.unlogged.v = a->unlogged.v;
     fresh.unlogged.cap = a->unlogged.cap;
-    buf_reset(&fresh.bytes);
-    buf_reset(&fresh.scratch);
     *a = fresh;
     return a;
 }
@@ -449,7 +625,7 @@ static void appender_over(HeadAppender *a) {
 static int appender_end(Appender *base) {
     HeadAppender *a = (HeadAppender *)base;
     int r = 0;
-    if (a->samples.n > 0) {
+    if (a->samples.n + a->histograms.n > 0) {
         pthread_rwlock_rdlock(&a->head->commit_lock);
         r = check_bound(a);
         if (r == 0) {
@@ -468,6 +644,7 @@ static void appender_drop(Appender *base) { appender_over((HeadAppender *)base);
 
 static const AppenderOps head_appender_ops = {
     .append = appender_add,
+    .append_histogram = appender_add_histogram,
     .commit = appender_end,
     .rollback = appender_drop,
 };

@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "tsdb/block/block_writer.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
 
 typedef struct BlockSource {
     Head *head;
@@ -22,6 +22,7 @@ typedef struct BlockSource {
         uint32_t name, value;
     } * pairs;
     VEC(Label) scratch;
+    VEC(uint8_t) open; /* copy of an open chunk */
 } BlockSource;
 
 static int symbol_cmp(const void *a, const void *b, void *symbols) {
@@ -120,11 +121,25 @@ static Labels labels_of(BlockSource *b, uint32_t slot) {
     return (Labels){b->scratch.v, l->n};
 }
 
+static int write_histograms(BlockSource *b, BlockWriter *w, const Chunk *c) {
+    HistogramSamples samples = {0};
+    int r = histogram_chunk_decode(c, &samples);
+    for (uint32_t i = 0; r == 0 && i < samples.n; i++) {
+        HistogramSample s = histogram_samples_at(&samples, i);
+        r = s.t < b->mint || s.t > b->maxt ? 0 : block_writer_histogram(w, &s);
+    }
+    histogram_samples_deinit(&samples);
+    return r;
+}
+
 /* Chunks end at multiples of the range, so that nearly all lie inside; one that was cut for another
  * range is taken apart. */
 static int write_chunk(BlockSource *b, BlockWriter *w, const Chunk *c) {
     if (c->min_time >= b->mint && c->max_time <= b->maxt) {
         return block_writer_chunk(w, c);
+    }
+    if (chunk_encoding_kind(c->encoding) != SAMPLE_FLOAT) {
+        return write_histograms(b, w, c);
     }
     int64_t *t = NEW_ARRAY(int64_t, c->n);
     double *v = NEW_ARRAY(double, c->n);
@@ -144,18 +159,26 @@ static int write_chunk(BlockSource *b, BlockWriter *w, const Chunk *c) {
     return r;
 }
 
+/* A copy of the open chunk in b->open, as it stands; n = 0: nothing of it is wanted. */
+static Chunk copy_open(BlockSource *b, const HeadSeries *s) {
+    if (s->open.n == 0 || s->open.min_time > b->maxt || s->open.t < b->mint) {
+        return (Chunk){0};
+    }
+    Chunk c = head_series_open_chunk(s);
+    b->open.n = 0;
+    vec_reserve(&b->open, c.size);
+    memcpy(b->open.v, c.data, c.size);
+    c.data = b->open.v;
+    return c;
+}
+
 static int write_series(BlockSource *b, BlockWriter *w, uint32_t slot) {
     HeadSeries *s = head_series_any(b->head, slot);
-    uint8_t data[CHUNK_OPEN_BYTES_MAX * 4];
     VEC(ChunkLogRef) refs = {0};
     ChunkLogEntry e;
     spin_lock(&s->lock);
-    Chunk open = chunk_writer_view(&s->open, data);
+    Chunk open = copy_open(b, s);
     ChunkLogRef ref = s->full;
-    bool take = s->open.n > 0 && open.min_time <= b->maxt && open.max_time >= b->mint;
-    if (take) {
-        memcpy(data, s->data, MIN(open.size, sizeof(data)));
-    }
     spin_unlock(&s->lock);
     for (; chunk_log_entry(b->head->chunks, ref, &e) && e.max_time >= b->mint; ref = e.previous) {
         if (e.min_time <= b->maxt) {
@@ -169,7 +192,7 @@ static int write_series(BlockSource *b, BlockWriter *w, uint32_t slot) {
         r = r < 0 ? r : write_chunk(b, w, &c);
     }
     vec_free(&refs);
-    return r == 0 && take ? write_chunk(b, w, &open) : r;
+    return r == 0 && open.n > 0 ? write_chunk(b, w, &open) : r;
 }
 
 static int write_all(BlockSource *b, BlockWriter *w, char ret_id[27]) {
@@ -207,6 +230,7 @@ int head_write_block(Head *h, const char *dir, int64_t mint, int64_t maxt,
     head_unpin(h, &b.pin);
     vec_free(&b.slots);
     vec_free(&b.scratch);
+    vec_free(&b.open);
     mem_free(b.symbols);
     mem_free(b.rank);
     mem_free(b.pairs);

@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
 
-#define CHECKPOINT_PART_BYTES (1u << 20)
+#define CHECKPOINT_PART_SERIES 10000
 #define APPENDER_WAIT_MS 5000
 
 static int64_t series_oldest(Head *h, HeadSeries *s, int64_t mint) {
@@ -34,6 +34,12 @@ int64_t head_oldest_time(Head *h) {
     }
     return oldest;
 }
+
+int64_t head_series_end(Head *h, uint64_t handle) {
+    return atomic_load(&head_series_any(h, handle)->last);
+}
+
+int64_t head_lower_bound(Head *h) { return atomic_load(&h->truncated_at); }
 
 /* The oldest round of appenders or of queriers; UINT64_MAX = none. */
 static uint64_t oldest_pin(Head *h, bool appender) {
@@ -140,9 +146,8 @@ static void series_release(Head *h, uint32_t slot, uint64_t round) {
     if (s->open.n > 0) {
         atomic_fetch_add(&h->chunks_removed, 1);
     }
-    byte_pool_put(h->pool, s->data, s->cap);
+    head_series_drop_open(h, s);
     head_index_release(&h->index, s->labels);
-    s->data = NULL;
     s->labels = NULL;
     atomic_store(&s->flags, 0);
     uint64_t slab_end = (uint64_t)(slot / SLAB_SERIES + 1) * SLAB_SERIES;
@@ -209,33 +214,44 @@ bool head_collect(Head *h) {
     return true;
 }
 
-bool head_checkpoint_fill(void *checkpoint, Buf *out) {
+/* As head_put_series(), with numbers of its own: the journal's writer goes on meanwhile. Pairs do
+ * not leave the index before the checkpoint is done, since that is maintenance too. */
+static void put_checkpoint_series(HeadCheckpoint *c, JournalEncoder *e, const HeadLabels *l,
+                                  Buf *out) {
+    vec_reserve(&e->numbers, l->n);
+    for (uint32_t i = 0; i < l->n; i++) {
+        uint32_t pair = l->pair[i];
+        vec_reserve(&c->numbers, pair + 1);
+        while (c->numbers.n <= pair) {
+            c->numbers.v[c->numbers.n++] = 0;
+        }
+        if (c->numbers.v[pair] == 0) {
+            c->numbers.v[pair] = journal_series_pair(e, head_pair(&c->head->index, pair)) + 1;
+        }
+        e->numbers.v[i] = c->numbers.v[pair] - 1;
+    }
+    journal_series_add(e, c->slot, e->numbers.v, l->n, out);
+}
+
+bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out) {
     HeadCheckpoint *c = checkpoint;
     Head *h = c->head;
-    JournalSeriesWriter w;
-    VEC(Label) labels = {0};
-    size_t start = out->n, bytes = 0;
-    journal_series_begin(&w, out);
-    pthread_rwlock_rdlock(&h->index_lock);
     uint32_t n = atomic_load(&h->next_slot);
-    for (; c->slot < n && bytes < CHECKPOINT_PART_BYTES; c->slot++) {
-        HeadSeries *s = head_series(h, c->slot);
-        if (!s) {
-            continue;
-        }
-        vec_reserve(&labels, s->labels->n);
-        Labels l = head_index_labels(&h->index, s->labels, labels.v);
-        journal_series_add(&w, c->slot, l);
-        for (size_t i = 0; i < l.n; i++) {
-            bytes += l.v[i].name.n + l.v[i].value.n;
+    journal_series_begin(e);
+    pthread_rwlock_rdlock(&h->index_lock);
+    for (unsigned count = 0; c->slot < n && count < CHECKPOINT_PART_SERIES; c->slot++) {
+        const HeadSeries *s = head_series(h, c->slot);
+        if (s) {
+            put_checkpoint_series(c, e, s->labels, out);
+            count++;
         }
     }
     pthread_rwlock_unlock(&h->index_lock);
-    journal_series_end(&w);
-    journal_seal(out, start);
-    vec_free(&labels);
+    journal_series_end(e, out);
     return c->slot < n;
 }
+
+void head_checkpoint_deinit(HeadCheckpoint *c) { vec_free(&c->numbers); }
 
 /* ---- cardinality */
 

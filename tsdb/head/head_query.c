@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
 
 #define LABEL_BATCH 256
 
@@ -97,9 +97,22 @@ typedef struct HeadIter {
     int64_t *t;
     double *v;
     uint32_t room; /* of t and v */
+    HistogramSamples histograms;
 } HeadIter;
 
+static int iter_emit_histograms(HeadIter *it, const Chunk *c, SampleRun *ret) {
+    int r = histogram_chunk_decode(c, &it->histograms);
+    if (r < 0) {
+        return err_trace(r);
+    }
+    *ret = histogram_samples_run(&it->histograms, it->mint, it->maxt);
+    return ret->n > 0;
+}
+
 static int iter_emit(HeadIter *it, const Chunk *c, SampleRun *ret) {
+    if (chunk_encoding_kind(c->encoding) != SAMPLE_FLOAT) {
+        return iter_emit_histograms(it, c, ret);
+    }
     if (it->room < c->n) {
         it->room = MAX(c->n, (uint32_t)CHUNK_OPEN_SAMPLES_MAX);
         it->t = mem_recalloc(it->t, it->room, sizeof(*it->t));
@@ -149,6 +162,7 @@ static void iter_free(SampleIter *base) {
     mem_free(it->open_data);
     mem_free(it->t);
     mem_free(it->v);
+    histogram_samples_deinit(&it->histograms);
     mem_free(it);
 }
 
@@ -160,7 +174,7 @@ static ChunkLogRef iter_snapshot(HeadIter *it, HeadSeries *s) {
     ChunkLogRef full = s->full;
     it->open = (Chunk){0};
     if (s->open.n > 0 && s->open.t >= it->mint && s->open.min_time <= it->maxt) {
-        it->open = chunk_writer_view(&s->open, s->data);
+        it->open = head_series_open_chunk(s);
         if (it->open_cap < it->open.size) {
             it->open_cap = CHUNK_OPEN_BYTES_MAX + 2 * CHUNK_APPEND_ROOM;
             it->open_cap = MAX(it->open_cap, it->open.size);

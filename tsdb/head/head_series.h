@@ -1,5 +1,5 @@
 /*
- * A series of the head: 80 bytes, in slabs by slot. A SeriesRef is the slot + 1. Slots are given
+ * A series of the head: 88 bytes, in slabs by slot. A SeriesRef is the slot + 1. Slots are given
  * out rising and not again until 2^32 were, so that a ref whose series has left finds nothing; a
  * slab goes when all of its series have left.
  *
@@ -10,7 +10,7 @@
 
 #include <stdatomic.h>
 
-#include "tsdb/codec/chunk.h"
+#include "tsdb/codec/histogram_chunk.h"
 #include "tsdb/head/chunk_log.h"
 #include "tsdb/head/head_index.h"
 #include "tsdb/head/spin.h"
@@ -19,9 +19,11 @@
 #define SLABS_MAX (1u << 24)
 
 enum {
-    SERIES_LIVE = 1,   /* slot in use */
-    SERIES_GONE = 2,   /* left the index; memory stays for older readers */
-    SERIES_LOGGED = 4, /* the journal knows its labels */
+    SERIES_LIVE = 1,          /* slot in use */
+    SERIES_GONE = 2,          /* left the index; memory stays for older readers */
+    SERIES_LOGGED = 4,        /* the journal knows its labels */
+    SERIES_HISTOGRAM = 8,     /* the open chunk is `histograms`: head_histogram.h */
+    SERIES_FLOAT_COUNTS = 16, /* and its last histogram had float counts */
 };
 
 typedef struct HeadSeries {
@@ -31,11 +33,16 @@ typedef struct HeadSeries {
     atomic_uint touched;  /* round (see Head) in which an appender last asked for it */
     _Atomic int64_t last; /* time of the newest sample; INT64_MIN = none */
     ChunkWriter open;
-    uint8_t *data;    /* of the open chunk */
+    union {
+        uint8_t *data; /* of the open chunk */
+        HistogramWriter *histograms;
+    };
     ChunkLogRef full; /* newest full chunk */
     HeadLabels *labels;
     uint32_t hash;
 } HeadSeries;
+
+_Static_assert(sizeof(HeadSeries) <= 88, "memory a series");
 
 typedef struct HeadSlab {
     uint32_t used, gone; /* guarded by the index lock */

@@ -61,6 +61,20 @@ TEST (overlapping_blocks_are_merged_first) {
     PLAN("0 1 2", {0, 6}, {1, 3}, {5, 7}, {8, 10});
 }
 
+TEST (a_block_of_which_much_is_deleted_is_written_anew) {
+    static const int hours[][2] = {{0, 2}, {2, 4}, {4, 6}};
+    BlockMeta m[3];
+    const BlockMeta *v[3];
+    metas_of(hours, 3, m, v);
+    for (int i = 0; i < 3; i++) {
+        m[i].series = 100;
+    }
+    CHECK_INT(compact_plan_deleted(v, (size_t[]){0, 0, 0}, 3), 3);
+    CHECK_INT(compact_plan_deleted(v, (size_t[]){0, 5, 0}, 3), 3);
+    CHECK_INT(compact_plan_deleted(v, (size_t[]){0, 6, 0}, 3), 1);
+    CHECK_INT(compact_plan_deleted(v, (size_t[]){0, 0, 100}, 3), 3);
+}
+
 static void check_retention(RetentionLimits l, const char *want) {
     static const int hours[][2] = {{0, 2}, {2, 4}, {4, 6}, {6, 8}};
     BlockMeta m[4];
@@ -111,6 +125,15 @@ static void check_all_samples(Block *b, const BlockShape *shape) {
     block_cursor_free(c);
 }
 
+static int compact_all(const char *dir, Block **blocks, size_t n, const atomic_bool *cancel,
+                       char id[BLOCK_ID_SIZE]) {
+    CompactSource v[4] = {0};
+    for (size_t i = 0; i < n; i++) {
+        v[i].block = blocks[i];
+    }
+    return compact_blocks(&(CompactJob){.dir = dir, .v = v, .n = n, .cancel = cancel}, id);
+}
+
 TEST (neighbours_become_one_block_with_longer_chunks) {
     BlockShape whole = {.dir = test_tmpdir(),
                         .metrics = 3,
@@ -126,7 +149,7 @@ TEST (neighbours_become_one_block_with_longer_chunks) {
         parts[i] = shape_make(&part);
     }
     char id[BLOCK_ID_SIZE];
-    CHECK_INT(compact_blocks(whole.dir, parts, 3, NULL, id), 0);
+    CHECK_INT(compact_all(whole.dir, parts, 3, NULL, id), 0);
     Block *b = shape_open(whole.dir, id);
     const BlockMeta *m = block_meta(b);
     CHECK_INT(m->level, 2);
@@ -158,7 +181,7 @@ TEST (overlapping_blocks_interleave_and_the_first_wins) {
     other.min_time = 10000;
     Block *parts[2] = {shape_make(&even), shape_make(&other)};
     char id[BLOCK_ID_SIZE];
-    CHECK_INT(compact_blocks(even.dir, parts, 2, NULL, id), 0);
+    CHECK_INT(compact_all(even.dir, parts, 2, NULL, id), 0);
     Block *b = shape_open(even.dir, id);
     check_all_samples(b, &both);
     block_unref(b);
@@ -166,7 +189,7 @@ TEST (overlapping_blocks_interleave_and_the_first_wins) {
     noise.noise = true;
     block_unref(parts[1]);
     parts[1] = shape_make(&noise);
-    CHECK_INT(compact_blocks(even.dir, parts, 2, NULL, id), 0);
+    CHECK_INT(compact_all(even.dir, parts, 2, NULL, id), 0);
     b = shape_open(even.dir, id);
     check_all_samples(b, &even);
     block_unref(b);
@@ -184,6 +207,6 @@ TEST (a_cancelled_merge_leaves_nothing) {
     Block *b = shape_make(&shape);
     atomic_bool cancel = true;
     char id[BLOCK_ID_SIZE];
-    CHECK_INT(compact_blocks(shape.dir, &b, 1, &cancel, id), -ECANCELED);
+    CHECK_INT(compact_all(shape.dir, &b, 1, &cancel, id), -ECANCELED);
     block_unref(b);
 }

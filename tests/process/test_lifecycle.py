@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Deleting series over the API: gone at once, after a restart, and from the disk."""
+
+import time
+import urllib.parse
+
+from harness import Narthex, request, run
+from remote_write import write_request
+
+FLAGS = ["--web.enable-remote-write-receiver", "--web.enable-admin-api"]
+
+
+def send(n, *series):
+    a = request(n.url + "/api/v1/write", data=write_request(series), method="POST",
+                headers={"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"})
+    return a
+
+
+def post(n, path, **params):
+    return request(n.url + path + "?" + urllib.parse.urlencode(params, doseq=True), data=b"", method="POST")
+
+
+def names(n, **params):
+    return sorted(s["__name__"] + s.get("i", "") for s in n.get("/api/v1/series", **{"match[]": '{__name__=~".+"}', **params}).json()["data"])
+
+
+def a_deleted_series_is_gone_at_once_and_after_a_restart(folder, running):
+    n = Narthex(folder, "global: {}\n", FLAGS)
+    running.append(n)
+    now = int(time.time()) * 1000
+    for k in range(10):
+        t = now - (10 - k) * 10000
+        a = send(n, *[({"__name__": "m", "i": str(i)}, [(t, k)]) for i in range(3)], ({"__name__": "other"}, [(t, k)]))
+        assert a.status == 204, (a.status, a.body)
+    whole = lambda name: int(n.value(f"count_over_time({name}[5m])") or 0)
+    assert whole('m{i="1"}') == 10
+    a = post(n, "/api/v1/admin/tsdb/delete_series", **{"match[]": 'm{i="1"}'})
+    assert a.status == 204 and a.body == b"", (a.status, a.body)
+    a = post(n, "/api/v1/admin/tsdb/delete_series", **{"match[]": ['m{i="2"}', "nothing"], "start": (now - 60000) / 1000, "end": (now - 30000) / 1000})
+    assert a.status == 204, a.body
+
+    def check():
+        assert names(n) == ["m0", "m2", "other"], names(n)
+        assert [whole('m{i="0"}'), whole('m{i="1"}'), whole('m{i="2"}'), whole("other")] == [10, 0, 6, 10]
+    check()
+    n.stop()
+    running.remove(n)
+    n = Narthex(folder, "global: {}\n", FLAGS)
+    running.append(n)
+    check()
+    assert send(n, ({"__name__": "m", "i": "1"}, [(now, 7)])).status == 204
+    assert whole('m{i="1"}') == 1, "what comes after a deletion stays"
+    assert post(n, "/api/v1/admin/tsdb/clean_tombstones").status == 204
+
+
+def refusals_are_prometheus_own(folder, running):
+    n = Narthex(folder, "global: {}\n", FLAGS)
+    running.append(n)
+    path = "/api/v1/admin/tsdb/delete_series"
+    a = post(n, path)
+    assert a.status == 400 and a.json()["error"] == "no match[] parameter provided", a.body
+    a = post(n, path, **{"match[]": "m{"})
+    assert a.status == 400 and a.json()["errorType"] == "bad_data", a.body
+    a = post(n, path, **{"match[]": "m", "start": "yesterday"})
+    assert a.status == 400 and 'invalid parameter "start"' in a.json()["error"], a.body
+    assert n.get(path, **{"match[]": "m"}).status == 405
+    off = Narthex(folder + "/off", "global: {}\n")
+    running.append(off)
+    for p in (path, "/api/v1/admin/tsdb/clean_tombstones"):
+        a = post(off, p, **{"match[]": "m"})
+        assert a.status == 500 and a.json() == {"status": "error", "errorType": "unavailable", "error": "admin APIs disabled"}, a.body
+
+
+run(a_deleted_series_is_gone_at_once_and_after_a_restart, refusals_are_prometheus_own)
