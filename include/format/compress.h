@@ -30,6 +30,14 @@ int deflate_encode(Str src, int level, Buf *out) NODISCARD;
 int zstd_encode(Str src, int level, Buf *out) NODISCARD;
 int snappy_encode(Str src, Buf *out) NODISCARD;
 
+/* For many small pieces: zstd whose working memory is kept from one to the next, each piece a frame
+ * that tells its size. Level: also the library's negative, faster ones. One owner. */
+typedef struct ZstdCodec ZstdCodec;
+ZstdCodec *zstd_codec_new(int level);
+void zstd_codec_free(ZstdCodec *z); /* NULL is fine */
+int zstd_codec_encode(ZstdCodec *z, Str src, Buf *out) NODISCARD;
+int zstd_codec_decode(ZstdCodec *z, Str src, size_t max, Buf *out) NODISCARD;
+
 /* A gzip or deflate (zlib) encoder fed piece by piece, for answers that are streamed. One owner. */
 typedef struct DeflateStream DeflateStream;
 

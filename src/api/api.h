@@ -68,6 +68,8 @@ typedef struct Api {
     bool ready, stopping;
     Str page_title;
     struct Live *live; /* event streams */
+    struct QueryLive *query_live;
+    struct Notifications *notifications;
     const ApiHooks *hooks;
     void *server;
 } Api;

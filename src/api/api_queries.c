@@ -6,6 +6,7 @@
 #include "api/handlers.h"
 #include "api/json_fields.h"
 #include "api/reply.h"
+#include "api/rows.h"
 
 #define LIST_BYTES_MAX (64u << 20)
 #define SLOW_LISTED_MAX 100
@@ -34,7 +35,7 @@ static void field_double(JsonWriter *w, const char *key, double v) {
     json_add_double(w, v);
 }
 
-static void add_query(JsonWriter *w, const PromqlQueryInfo *q) {
+void row_query(JsonWriter *w, const PromqlQueryInfo *q) {
     char id[24];
     snprintf(id, sizeof(id), "%llu", (unsigned long long)q->id);
     json_begin_object(w);
@@ -69,7 +70,7 @@ void api_active_queries(HttpExchange *x, void *arg) {
     json_key(&w, STR("queries"));
     json_begin_array(&w);
     for (size_t i = 0; i < n; i++) {
-        add_query(&w, &v[i]);
+        row_query(&w, &v[i]);
         running += v[i].running;
     }
     json_end_array(&w);

@@ -2,6 +2,7 @@
  * as JSON. */
 #include "api/handlers.h"
 #include "api/params.h"
+#include "api/query_json.h"
 #include "api/reply.h"
 #include "base/clock.h"
 #include "base/numtext.h"
@@ -138,13 +139,13 @@ static void add_stats(Buf *b, const QueryJob *job, const PromqlStats *s) {
              (unsigned long long)s->peak_samples);
 }
 
-static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, size_t n) {
+void query_json_result(Reply *r, const PromqlResult *q, size_t n) {
     static const char *const types[] = {[PROMQL_NONE] = "none",
                                         [PROMQL_SCALAR] = "scalar",
                                         [PROMQL_VECTOR] = "vector",
                                         [PROMQL_MATRIX] = "matrix",
                                         [PROMQL_STRING] = "string"};
-    buf_addf(&r->b, "{\"resultType\":\"%s\",\"result\":", types[q->type]);
+    buf_addf(&r->b, "\"resultType\":\"%s\",\"result\":", types[q->type]);
     switch (q->type) {
     case PROMQL_SCALAR: add_scalar(&r->b, &q->series[0]); break;
     case PROMQL_STRING:
@@ -156,20 +157,32 @@ static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, siz
     case PROMQL_MATRIX: add_matrix(r, q, n); break;
     case PROMQL_NONE: buf_add_cstr(&r->b, "[]"); break;
     }
+}
+
+static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, size_t n) {
+    buf_add_char(&r->b, '{');
+    query_json_result(r, q, n);
     if (job->stats) {
         add_stats(&r->b, job, &q->stats);
     }
     buf_add_char(&r->b, '}');
 }
 
-static void reply_query_error(HttpExchange *x, PromqlOutcome outcome, const char *error) {
+static ApiErrorType error_type(PromqlOutcome outcome) {
     static const ApiErrorType types[] = {[PROMQL_BAD_DATA] = API_BAD_DATA,
                                          [PROMQL_EXECUTION] = API_EXECUTION,
                                          [PROMQL_TIMEOUT] = API_TIMEOUT,
                                          [PROMQL_CANCELED] = API_CANCELED,
                                          [PROMQL_INTERNAL] = API_INTERNAL};
+    return types[outcome];
+}
+
+const char *query_json_error_type(PromqlOutcome o) { return api_error_name(error_type(o)); }
+
+static void reply_query_error(HttpExchange *x, PromqlOutcome outcome, const char *error) {
     bool parse = outcome == PROMQL_BAD_DATA;
-    reply_error(x, types[outcome], "%s%s", parse ? "invalid parameter \"query\": " : "", error);
+    reply_error(x, error_type(outcome), "%s%s", parse ? "invalid parameter \"query\": " : "",
+                error);
 }
 
 /* The warnings of the engine, and those of this layer. */

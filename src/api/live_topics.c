@@ -134,6 +134,9 @@ void live_look(Api *api, LiveTopics *t, unsigned topics, LiveLook *look) {
     if (look->topics & 1u << LIVE_ALERTS) {
         look->nowhere = !api->hooks->notify_status(api->server, &look->delivery);
     }
+    if (look->topics & 1u << LIVE_QUERIES) {
+        (void)promql_engine_queries(api->engine, &look->arena, &look->queries, &look->n_queries);
+    }
     if (look->topics & 1u << LIVE_TARGETS) {
         look_at_targets(api, t, look);
     }
@@ -279,6 +282,19 @@ static void apply_targets(Maker *m) {
     }
 }
 
+static void apply_queries(Maker *m) {
+    live_rows_begin(m->rows);
+    for (size_t i = 0; i < m->look->n_queries; i++) {
+        const PromqlQueryInfo *q = &m->look->queries[i];
+        JsonWriter w = JSON_WRITER(&m->text);
+        buf_reset(&m->key);
+        buf_reset(&m->text);
+        buf_addf(&m->key, "%llu", (unsigned long long)q->id);
+        row_query(&w, q);
+        live_rows_set(m->rows, buf_str(&m->key), buf_str(&m->text), m->tick);
+    }
+}
+
 static void look_deinit(LiveLook *look) {
     rules_snapshot_unref(look->rules);
     vec_free(&look->delivery.list);
@@ -301,6 +317,7 @@ bool live_apply(LiveTopics *t, LiveLook *look, uint64_t tick) {
         case LIVE_ALERTS: apply_rules(&m, make_alerts); break;
         case LIVE_TARGETS: apply_targets(&m); break;
         case LIVE_RULES: apply_rules(&m, make_rule); break;
+        case LIVE_QUERIES: apply_queries(&m); break;
         case LIVE_TOPICS: break;
         }
         changed |= live_rows_end(m.rows, tick);

@@ -42,6 +42,8 @@ typedef struct LiveLook {
     NotifyStatuses delivery;
     bool nowhere;            /* alerts cannot be sent */
     VEC(LiveTarget) targets; /* that changed; the others are marked already */
+    PromqlQueryInfo *queries;
+    size_t n_queries;
     Buf summary, summary_now;
 } LiveLook;
 

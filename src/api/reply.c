@@ -16,6 +16,9 @@ void reply_begin(Reply *r, HttpExchange *x) {
 }
 
 bool reply_room(Reply *r) {
+    if (!r->x) {
+        return !r->b.failed;
+    }
     if (r->b.n < FLUSH_BYTES || r->gone) {
         return !r->gone;
     }
@@ -28,7 +31,7 @@ bool reply_room(Reply *r) {
 }
 
 /* At most ANNOTATIONS_MAX, then a line that says how many more there were. */
-static void add_annotations(Buf *b, const char *key, const char *what, const Str *v, size_t n) {
+void reply_annotations(Buf *b, const char *key, const char *what, const Str *v, size_t n) {
     if (n == 0) {
         return;
     }
@@ -46,8 +49,8 @@ static void add_annotations(Buf *b, const char *key, const char *what, const Str
 }
 
 void reply_end(Reply *r, const Str *warnings, size_t n_warnings, const Str *infos, size_t n_infos) {
-    add_annotations(&r->b, "warnings", "warning", warnings, n_warnings);
-    add_annotations(&r->b, "infos", "info", infos, n_infos);
+    reply_annotations(&r->b, "warnings", "warning", warnings, n_warnings);
+    reply_annotations(&r->b, "infos", "info", infos, n_infos);
     buf_add_char(&r->b, '}');
     if (!r->streaming) {
         http_respond(r->x, &JSON_OK, buf_str(&r->b));
@@ -64,27 +67,32 @@ void reply_end_warnings(Reply *r, const Warnings *w) {
     reply_end(r, w->list.v, w->list.n, NULL, 0);
 }
 
+static const struct {
+    const char *name;
+    int status;
+} error_types[] = {
+    [API_BAD_DATA] = {"bad_data", 400},       [API_EXECUTION] = {"execution", 422},
+    [API_CANCELED] = {"canceled", 499},       [API_TIMEOUT] = {"timeout", 503},
+    [API_INTERNAL] = {"internal", 500},       [API_NOT_FOUND] = {"not_found", 404},
+    [API_UNAVAILABLE] = {"unavailable", 500}, [API_BUSY] = {"unavailable", 503},
+};
+
+const char *api_error_name(ApiErrorType type) { return error_types[type].name; }
+
 void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) {
-    static const struct {
-        const char *name;
-        int status;
-    } types[] = {
-        [API_BAD_DATA] = {"bad_data", 400},       [API_EXECUTION] = {"execution", 422},
-        [API_CANCELED] = {"canceled", 499},       [API_TIMEOUT] = {"timeout", 503},
-        [API_INTERNAL] = {"internal", 500},       [API_NOT_FOUND] = {"not_found", 404},
-        [API_UNAVAILABLE] = {"unavailable", 500}, [API_BUSY] = {"unavailable", 503},
-    };
     CLEANUP(buf_deinit) Buf text = BUF_INIT(64 << 10);
     va_list ap;
     va_start(ap, fmt);
     buf_vaddf(&text, fmt, ap);
     va_end(ap);
     CLEANUP(buf_deinit) Buf body = BUF_INIT(0);
-    buf_addf(&body, "{\"status\":\"error\",\"errorType\":\"%s\",\"error\":", types[type].name);
+    buf_addf(&body,
+             "{\"status\":\"error\",\"errorType\":\"%s\",\"error\":", error_types[type].name);
     json_quote(&body, buf_str(&text));
     buf_add_char(&body, '}');
-    http_respond(x, &(HttpAnswer){.status = types[type].status, .content_type = "application/json"},
-                 buf_str(&body));
+    http_respond(
+        x, &(HttpAnswer){.status = error_types[type].status, .content_type = "application/json"},
+        buf_str(&body));
 }
 
 void reply_parse_error(HttpExchange *x, const char *name, const Problem *p) {

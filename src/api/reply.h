@@ -19,9 +19,10 @@ typedef enum ApiErrorType {
     API_UNAVAILABLE, /* 500, as Prometheus */
     API_BUSY,        /* 503: too many ask at the same time */
 } ApiErrorType;
+const char *api_error_name(ApiErrorType type);
 
 typedef struct Reply {
-    HttpExchange *x;
+    HttpExchange *x; /* NULL: only collects in b, up to its ceiling */
     Buf b;
     bool streaming, gone;
 } Reply;
@@ -32,6 +33,8 @@ void reply_begin(Reply *r, HttpExchange *x);
 bool reply_room(Reply *r);
 /* Closes the envelope with at most 10 warnings and infos each and ends the exchange. */
 void reply_end(Reply *r, const Str *warnings, size_t n_warnings, const Str *infos, size_t n_infos);
+/* ,"key":[..], at most 10 and how many more `what` annotations there were; nothing when n is 0. */
+void reply_annotations(Buf *b, const char *key, const char *what, const Str *v, size_t n);
 void reply_end_warnings(Reply *r, const Warnings *w);
 /* The error envelope, whole. */
 void reply_error(HttpExchange *x, ApiErrorType type, const char *fmt, ...) PRINTF_LIKE(3, 4);

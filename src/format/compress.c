@@ -266,6 +266,63 @@ int zstd_encode(Str src, int level, Buf *out) {
     return 0;
 }
 
+struct ZstdCodec {
+    ZSTD_CCtx *c;
+    ZSTD_DCtx *d;
+};
+
+ZstdCodec *zstd_codec_new(int level) {
+    ZstdCodec *z = NEW(ZstdCodec);
+    z->c = ZSTD_createCCtx();
+    z->d = ZSTD_createDCtx();
+    if (z->c) {
+        ZSTD_CCtx_setParameter(z->c, ZSTD_c_compressionLevel, level);
+    }
+    return z;
+}
+
+void zstd_codec_free(ZstdCodec *z) {
+    if (z) {
+        ZSTD_freeCCtx(z->c);
+        ZSTD_freeDCtx(z->d);
+        mem_free(z);
+    }
+}
+
+int zstd_codec_encode(ZstdCodec *z, Str src, Buf *out) {
+    size_t bound = ZSTD_compressBound(src.n);
+    char *at = z->c ? buf_reserve(out, bound) : NULL;
+    if (!at) {
+        return -EFBIG;
+    }
+    size_t n = ZSTD_compress2(z->c, at, bound, src.p, src.n);
+    if (ZSTD_isError(n)) {
+        return -EINVAL;
+    }
+    out->n += n;
+    return 0;
+}
+
+int zstd_codec_decode(ZstdCodec *z, Str src, size_t max, Buf *out) {
+    unsigned long long size = ZSTD_getFrameContentSize(src.p, src.n);
+    if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR) {
+        return -EBADMSG;
+    }
+    if (size > max) {
+        return -EFBIG;
+    }
+    char *at = z->d ? buf_reserve(out, (size_t)size + 1) : NULL;
+    if (!at) {
+        return -EFBIG;
+    }
+    size_t n = ZSTD_decompressDCtx(z->d, at, (size_t)size, src.p, src.n);
+    if (ZSTD_isError(n) || n != size) {
+        return -EBADMSG;
+    }
+    out->n += n;
+    return 0;
+}
+
 int snappy_encode(Str src, Buf *out) {
     size_t n = snappy_max_compressed_length(src.n);
     char *at = buf_reserve(out, n);

@@ -4,19 +4,66 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void decode_series(Str payload) {
-    JournalSeries it = {0};
+static void decode_series_1(Str payload) {
+    JournalSeries1 it = {0};
     uint32_t slot;
     Labels labels;
     size_t bytes = 0;
-    journal_series_init(&it, payload);
-    while (journal_series_next(&it, &slot, &labels) > 0) {
+    journal_series_1_init(&it, payload);
+    while (journal_series_1_next(&it, &slot, &labels) > 0) {
         for (size_t i = 0; i < labels.n; i++) {
             bytes += labels.v[i].name.n + labels.v[i].value.n;
         }
     }
-    journal_series_deinit(&it);
+    journal_series_1_deinit(&it);
     (void)bytes;
+}
+
+static void decode_samples_1(uint8_t type, Str payload) {
+    JournalSamples1 it;
+    JournalSample sample;
+    if (journal_samples_1_init(&it, type, payload) == 0) {
+        while (journal_samples_1_next(&it, &sample) > 0) {
+        }
+    }
+}
+
+static void decode_series(Str payload) {
+    JournalSeries it = {0};
+    Label pair;
+    uint32_t slot, sum = 0;
+    const uint32_t *numbers;
+    size_t n;
+    int r = journal_series_init(&it, payload);
+    while (r == 0 && (r = journal_series_next_pair(&it, &pair)) > 0) {
+        r = 0;
+    }
+    while (r == 0 && (r = journal_series_next(&it, &slot, &numbers, &n)) > 0) {
+        for (size_t i = 0; i < n; i++) {
+            sum += numbers[i];
+        }
+        r = 0;
+    }
+    journal_series_deinit(&it);
+    (void)sum;
+}
+
+/* Every other value is somebody else's. */
+static void decode_samples(Str payload) {
+    JournalSamples it;
+    JournalPredictor p = {0};
+    uint32_t slot, min, max;
+    int64_t t;
+    double v;
+    if (journal_samples_slots(payload, &min, &max) < 0 || journal_samples_init(&it, payload) < 0) {
+        return;
+    }
+    while (journal_samples_next(&it, &slot, &t) > 0) {
+        if (!(slot & 1 ? journal_value_skip(&it.values, it.values_end)
+                       : journal_value_get(&it.values, it.values_end, &p, &v))) {
+            return;
+        }
+    }
 }
 
 static void decode_histograms(Str payload) {
@@ -30,20 +77,23 @@ static void decode_histograms(Str payload) {
 }
 
 static void decode(uint8_t type, Str payload) {
-    JournalSamples it;
-    JournalSample sample;
     int64_t mint;
-    if (type == JOURNAL_SERIES) {
-        decode_series(payload);
-    } else if (type == JOURNAL_HISTOGRAMS) {
-        decode_histograms(payload);
-    } else if (type == JOURNAL_BASE) {
-        (void)journal_base_decode(payload, &mint);
-    } else if (journal_samples_init(&it, type, payload) == 0) {
-        while (journal_samples_next(&it, &sample) > 0) {
-        }
+    switch (type) {
+    case JOURNAL_SERIES_1: decode_series_1(payload); break;
+    case JOURNAL_BASE_1: (void)journal_base_decode(payload, &mint); break;
+    case JOURNAL_SAMPLES_1:
+    case JOURNAL_SAMPLES_TIMED_1: decode_samples_1(type, payload); break;
+    case JOURNAL_SAMPLES: decode_samples(payload); break;
+    case JOURNAL_SERIES: decode_series(payload); break;
+    case JOURNAL_HISTOGRAMS: decode_histograms(payload); break;
+    default: break;
     }
 }
+
+static const uint8_t kinds[8] = {
+    JOURNAL_SERIES_1, JOURNAL_SAMPLES_1, JOURNAL_SAMPLES_TIMED_1, JOURNAL_BASE_1,
+    JOURNAL_SAMPLES,  JOURNAL_SERIES,    JOURNAL_HISTOGRAMS,      0,
+};
 
 /* First as a segment; then, since checksums stop nearly all changes, as the payload of each kind.
  */
@@ -53,20 +103,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     JournalRecord rec;
     Buf scratch = {0};
     Str payload;
+    ZstdCodec *zstd = zstd_codec_new(1);
     if (journal_reader_init(&r, data, size, &h) == JOURNAL_RECORD) {
         while (journal_reader_next(&r, &rec) == JOURNAL_RECORD) {
-            if (journal_record_payload(&rec, &scratch, &payload) == 0) {
+            if (journal_record_payload(&rec, zstd, &scratch, &payload) == 0) {
                 decode(rec.type, payload);
             }
         }
     }
     if (size > 0) {
-        payload = str_n((const char *)data + 1, size - 1);
-        rec = (JournalRecord){.type = data[0] & 3, .compressed = data[0] & 4, .payload = payload};
-        if (journal_record_payload(&rec, &scratch, &payload) == 0) {
-            decode(data[0] & 8 ? JOURNAL_HISTOGRAMS : (uint8_t)(rec.type + 1), payload);
+        rec = (JournalRecord){.type = kinds[data[0] & 7],
+                              .compression = (data[0] >> 3 & 3) % 3,
+                              .payload = str_n((const char *)data + 1, size - 1)};
+        if (journal_record_payload(&rec, zstd, &scratch, &payload) == 0) {
+            decode(rec.type, payload);
         }
     }
+    zstd_codec_free(zstd);
     buf_deinit(&scratch);
     return 0;
 }

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+import urllib.parse
 
 import harness
 import tls_files
@@ -135,8 +136,9 @@ def a_stream_begins_full_and_goes_on_with_differences(folder, running):
     assert s.answer.getheader("Content-Type") == "text/event-stream"
     assert s.answer.getheader("Cache-Control") == "no-cache"
     assert s.answer.getheader("Content-Encoding") is None
-    wait_for("every topic", lambda: set(s.state) >= {"alerts", "summary", "targets", "rules"})
-    for name in ("alerts", "summary", "targets", "rules"):
+    topics = {"alerts", "summary", "targets", "rules", "queries"}
+    wait_for("every topic", lambda: set(s.state) == topics)
+    for name in topics:
         first = next(data for topic, data, _ in s.events if topic == name)
         assert "full" in first, (name, first)
     (key, target), = s.topic("targets").items()
@@ -287,7 +289,7 @@ def streams_need_tls_and_a_password_where_others_do(folder, running):
     wait_for("the server", lambda: listen(running, server, connect=lambda: connect("secret")).answer.status == 200)
     assert listen(running, server, connect=lambda: connect("wrong")).answer.status == 401
     s = listen(running, server, connect=lambda: connect("secret"))
-    wait_for("all topics", lambda: len(s.state) == 4)
+    wait_for("all topics", lambda: len(s.state) == 5)
 
 
 def alerts_tell_where_their_notifications_stand(folder, running):
@@ -354,9 +356,138 @@ def the_summary_is_told_while_the_rest_is_not_ready(folder, running):
     assert s.topic("summary")["ready"] is True and s.topic("summary")["nowMs"] > 0
 
 
+def live_query(running, server, **params):
+    s = Stream(f"{server.url}/api/v1/query_live?{urllib.parse.urlencode(params)}")
+    running.append(s)
+    return s
+
+
+def a_query_goes_on(folder, running):
+    exporter = Exporter("temperature 20\n")
+    server = Narthex(folder, scrape_config(exporter.target))
+    running += [exporter, server]
+    s = live_query(running, server, query="temperature", step="1s")
+    assert s.answer.getheader("Content-Type") == "text/event-stream"
+
+    def last():
+        return s.events and s.events[-1][0] == "sample" and s.events[-1][1]
+    d = wait_for("a value", lambda: last() and last()["result"] and last())
+    assert d["resultType"] == "vector" and d["result"][0]["metric"]["__name__"] == "temperature", d
+    assert abs(d["time"] - time.time()) < 60 and d["result"][0]["value"][0] == d["time"], d
+    exporter.body = "temperature 21.5\n"
+    wait_for("the new value", lambda: last()["result"][0]["value"][1] == "21.5")
+    times = [e[1]["time"] for e in s.events]
+    assert all(b - a > 0.9 for a, b in zip(times, times[1:])), times
+    bad = live_query(running, server, query="temperature + on(instance) group_left() {job=~'.+'}")
+    wait_for("the error", lambda: bad.events and bad.events[0][0] == "error")
+    assert bad.events[0][1]["errorType"] == "execution", bad.events[0]
+    scalar = live_query(running, server, query="time()")
+    wait_for("a scalar", lambda: scalar.events and scalar.events[0][1]["resultType"] == "scalar")
+
+
+def live_queries_are_checked_and_have_ceilings(folder, running):
+    server = Narthex(folder, scrape_config())
+    running.append(server)
+    for params, text in (({"query": "sum("}, "parse error"), ({}, "parse error"), ({"query": "1", "step": "100ms"}, "1s"),
+                         ({"query": "1", "step": "2h"}, "1h"), ({"query": "1", "lookback": "x"}, "lookback")):
+        a = server.get("/api/v1/query_live", **params)
+        assert a.status == 400 and text in a.json()["error"], (params, a.status, a.body)
+    streams = [live_query(running, server, query="1") for _ in range(16)]
+    wait_for("all to answer", lambda: all(s.events for s in streams))
+    a = server.get("/api/v1/query_live", query="1")
+    assert a.status == 503 and "16" in a.json()["error"], a.body
+    streams[0].stop()
+    wait_for("a free place", lambda: live_query(running, server, query="2").answer.status == 200)
+    assert server.stop(seconds=20) == 0
+    wait_for("the ends", lambda: all(s.ended for s in streams[1:]))
+
+
+def running_queries_are_a_topic(folder, running):
+    exporter = Exporter("".join(f"m{{i=\"{i}\"}} 1\n" for i in range(200)))
+    server = Narthex(folder, scrape_config(exporter.target))
+    running += [exporter, server]
+    s = listen(running, server, "?topics=queries")
+    wait_for("the list", lambda: "queries" in s.state)
+    wait_for("samples", lambda: server.query("m"))
+    heavy = "count_values('x', sum by (i) (rate(m[1h])) + on() group_left sum(m))"
+
+    def ask():
+        while not s.ended and not seen:
+            server.get("/api/v1/query_range", query=heavy, start=time.time() - 10900, end=time.time(), step="1s")
+    seen = []
+    threading.Thread(target=ask, daemon=True).start()
+    row = wait_for("the query", lambda: next((d for t, e, _ in s.events for d in {**e.get("full", {}), **e.get("set", {})}.values()
+                                             if "count_values" in d["query"]), None), 60)
+    seen.append(row)
+    assert row["source"] == "api" and row["state"] in ("running", "queued") and row["client"].startswith("127.0.0.1"), row
+    wait_for("its end", lambda: s.topic("queries") == {}, 60)
+
+
+def notifications_tell_of_failed_reloads_and_of_the_end(folder, running):
+    server = Narthex(folder, scrape_config(), ["--web.enable-lifecycle", "--web.max-notifications-subscribers=2"])
+    running.append(server)
+    assert server.get("/api/v1/notifications").json() == {"status": "success", "data": []}
+    s = Stream(f"{server.url}/api/v1/notifications/live")
+    running.append(s)
+    assert s.answer.getheader("Content-Type") == "text/event-stream"
+    good = scrape_config()
+    server.write("prometheus.yml", "bad: [")
+    assert request(server.url + "/-/reload", method="POST").status == 500
+    told, = server.get("/api/v1/notifications").json()["data"]
+    assert told["text"] == "Configuration reload has failed." and told["active"] is True and told["date"][:2] == "20"
+    wait_for("the banner", lambda: s.events and s.events[0][1] == told)
+    late = Stream(f"{server.url}/api/v1/notifications/live")
+    running.append(late)
+    wait_for("the banner, again", lambda: late.events and late.events[0][1] == told)
+    assert server.get("/api/v1/notifications/live").status == 204
+    server.write("prometheus.yml", good)
+    assert request(server.url + "/-/reload", method="POST").status == 200
+    wait_for("its end", lambda: len(s.events) == 2)
+    assert s.events[1][1] == {**told, "active": False}
+    assert server.get("/api/v1/notifications").json()["data"] == []
+    assert server.stop() == 0
+    wait_for("the last word", lambda: s.ended and "shutting down" in s.events[-1][1]["text"])
+
+
+def relabelling_is_shown_step_by_step(folder, running):
+    config = """scrape_configs:
+  - job_name: j
+    static_configs: [{targets: ['127.0.0.1:1']}]
+    relabel_configs:
+      - {source_labels: [__address__], target_label: instance, replacement: 'x-$1'}
+      - {source_labels: [instance], regex: 'x-b.*', action: drop}
+      - {regex: kind, action: labeldrop}
+"""
+    server = Narthex(folder, config)
+    running.append(server)
+
+    def steps(labels):
+        a = server.get("/api/v1/targets/relabel_steps", scrapePool="j", labels=json.dumps(labels))
+        assert a.status == 200, a.body
+        return a.json()["data"]["steps"]
+    first, second, third = steps({"__address__": "a:1", "kind": "k"})
+    assert first == {"rule": {"source_labels": ["__address__"], "separator": ";", "regex": "(.*)", "target_label": "instance",
+                              "replacement": "x-$1", "action": "replace"},
+                     "output": {"__address__": "a:1", "instance": "x-a:1", "kind": "k"}, "keep": True}, first
+    assert second["keep"] is True and third["output"] == {"__address__": "a:1", "instance": "x-a:1"}, third
+    first, second, third = steps({"__address__": "b:1"})
+    assert first["keep"] and not second["keep"] and second["output"] == {} and not third["keep"]
+    for params, text in (({}, "no scrapePool"), ({"scrapePool": "j"}, "no labels"),
+                         ({"scrapePool": "j", "labels": "{"}, "error parsing labels"),
+                         ({"scrapePool": "j", "labels": '{"a":1}'}, "error parsing labels"),
+                         ({"scrapePool": "z", "labels": "{}"}, 'scrape pool "z" not found')):
+        a = server.get("/api/v1/targets/relabel_steps", **params)
+        assert a.status == 400 and text in a.json()["error"], (params, a.body)
+    yaml = server.get("/api/v1/scrape_pools/config", scrapePool="j").json()["data"]["yaml"]
+    assert yaml.startswith("job_name: j\n") and "action: labeldrop" in yaml and "scrape_interval: 1m" in yaml, yaml
+    assert server.get("/api/v1/scrape_pools/config").status == 400
+    assert server.get("/api/v1/scrape_pools/config", scrapePool="z").status == 400
+
+
 run(a_stream_begins_full_and_goes_on_with_differences, a_stream_tells_only_the_topics_it_was_asked_for,
     a_reader_that_comes_back_gets_what_is_new, silent_streams_get_heartbeats,
     a_slow_reader_holds_nobody_up_and_catches_up, streams_have_a_ceiling_and_places_come_free,
     streams_end_with_the_server, streams_need_tls_and_a_password_where_others_do,
     alerts_tell_where_their_notifications_stand, alerts_that_go_nowhere_say_so, what_alertmanagers_answered_is_told,
-    the_summary_is_told_while_the_rest_is_not_ready)
+    the_summary_is_told_while_the_rest_is_not_ready, a_query_goes_on, live_queries_are_checked_and_have_ceilings,
+    running_queries_are_a_topic, notifications_tell_of_failed_reloads_and_of_the_end, relabelling_is_shown_step_by_step)

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "storage/merge.h"
+#include "tsdb/head/head_late.h"
 
 #define RANGE_DEFAULT_MS (2 * HOUR_MS)
 #define RANGE_MAX_CEILING_MS (31 * DAY_MS)
@@ -101,7 +102,7 @@ static int replay(Tsdb *db, unsigned threads, Problem *problem) {
     int64_t start = clock_mono_ns();
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     HeadReplay *how = head_replay_begin(db->head, threads ? threads : (unsigned)MAX(cores, 1));
-    JournalReplay ops = {how, head_replay_record, show_progress};
+    JournalReplay ops = {how, head_replay_record, head_replay_begin_file, show_progress};
     int r = journal_replay(db->journal, &ops, problem);
     int e = head_replay_end(how);
     double seconds = (double)(clock_mono_ns() - start) / 1e9;
@@ -198,6 +199,22 @@ static int storage_open_appender(Storage *s, Appender **ret) {
 
 static const StorageOps storage_ops = {db_querier, storage_open_appender};
 
+/*
+ * Up to where samples are in blocks and not the head's. The journal knows: what blocks there are
+ * does not tell, since one that was put there by somebody else may reach into the head's time. Only
+ * a journal that says nothing (there is none, or of an earlier version) leaves it to the blocks.
+ */
+static int64_t find_bound(const Tsdb *db) {
+    int64_t bound = journal_base(db->journal);
+    if (bound != INT64_MIN) {
+        return bound == JOURNAL_BASE_NONE ? INT64_MIN : bound;
+    }
+    for (size_t i = 0; i < db->blocks->n; i++) {
+        bound = MAX(bound, block_meta(db->blocks->v[i].block)->max_time);
+    }
+    return bound;
+}
+
 static int open_blocks(Tsdb *db, Problem *problem) {
     char *path = db_path(db, TOMBSTONES_FILE_HEAD);
     Tombstones *head;
@@ -219,22 +236,21 @@ static int open_blocks(Tsdb *db, Problem *problem) {
 /* Blocks first: what they hold need not be taken from the journal. */
 static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
     char *chunk_dir = db_path(db, "head_chunks"), *journal_dir = db_path(db, "journal");
-    int64_t blocks_end = INT64_MIN;
+    int64_t bound;
     int r = open_blocks(db, problem);
-    for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
-        blocks_end = MAX(blocks_end, block_meta(db->blocks->v[i].block)->max_time);
-    }
     if (r == 0) {
         r = head_open(&(HeadOptions){.chunk_dir = chunk_dir, .range_ms = db->range_ms}, &db->head);
     }
     if (r == 0) {
-        head_set_min_valid(db->head, blocks_end);
         r = journal_open(&(JournalOptions){.dir = journal_dir,
                                            .segment_bytes = o->journal_segment_bytes,
                                            .sync_interval_ms = o->sync_interval_ms},
                          &db->journal, problem);
     }
     if (r == 0) {
+        bound = find_bound(db);
+        head_set_min_valid(db->head, bound);
+        journal_set_base(db->journal, MAX(bound, JOURNAL_BASE_NONE));
         r = replay(db, o->replay_threads, problem);
     }
     if (r == 0) {
@@ -242,6 +258,7 @@ static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
     }
     if (r == 0) {
         head_set_journal(db->head, db->journal);
+        tsdb_set_out_of_order_window(db, o->out_of_order_window_ms);
     }
     mem_free(chunk_dir);
     mem_free(journal_dir);
@@ -312,6 +329,10 @@ void tsdb_close(Tsdb *db) {
 }
 
 Storage *tsdb_storage(Tsdb *db) { return &db->base; }
+
+void tsdb_set_out_of_order_window(Tsdb *db, int64_t window_ms) {
+    atomic_store(&db->head->late_window, window_ms);
+}
 
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes) {
     atomic_store(&db->retention_ms, retention_ms);
@@ -422,6 +443,12 @@ int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret) {
                 vec_push(&parts, q);
             }
         }
+    }
+    if (r == 0) {
+        r = head_late_querier(db->head, mint, maxt, &q); /* last: what came in order wins */
+    }
+    if (r == 0 && q) {
+        vec_push(&parts, tombstone_querier_new(q, tombstones_ref(db->blocks->head)));
     }
     pthread_rwlock_unlock(&db->view_lock);
     if (r == 0) {

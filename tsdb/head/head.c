@@ -1,4 +1,5 @@
-#include "tsdb/head/head.h"
+#include "tsdb/head/head_histogram.h"
+#include "tsdb/head/head_late.h"
 
 #include <sys/mman.h>
 
@@ -66,6 +67,19 @@ static HeadMetrics *metrics_new(void) {
                                      "Total number of out of bound samples ingestion failed "
                                      "attempts with out of order support disabled.",
                                      "type=\"float\"");
+    static const double deltas[] = {600, 1800, 3600, 7200, 10800, 21600, 43200};
+    m->late_appended =
+        metric_counter("prometheus_tsdb_head_out_of_order_samples_appended_total",
+                       "Total number of appended out of order samples.", "type=\"float\"");
+    m->too_old = metric_counter("prometheus_tsdb_too_old_samples_total",
+                                "Total number of out of order samples ingestion failed attempts "
+                                "with out of support enabled, but sample outside of time window.",
+                                "type=\"float\"");
+    m->late_delta = metric_histogram("prometheus_tsdb_sample_ooo_delta",
+                                     "Delta in seconds by which a sample is considered out of "
+                                     "order (reported regardless of OOO time window and whether "
+                                     "sample is accepted or not).",
+                                     NULL, deltas, 7);
     m->chunks_created = metric_counter("prometheus_tsdb_head_chunks_created_total",
                                        "Total number of chunks created in the head", NULL);
     m->chunks_removed = metric_counter("prometheus_tsdb_head_chunks_removed_total",
@@ -118,6 +132,7 @@ int head_open(const HeadOptions *o, Head **ret) {
     atomic_init(&h->min_append, INT64_MIN);
     atomic_init(&h->truncated_at, INT64_MIN);
     atomic_init(&h->round, 1);
+    head_late_init(h);
     h->metrics = metrics_new();
     metrics_on_gather(set_gauges, h);
     *ret = h;
@@ -140,6 +155,7 @@ void head_free(Head *h) {
     }
     metrics_off_gather(set_gauges, h);
     head_drop_appenders(h);
+    head_late_deinit(h);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
         slab_free(atomic_load(&h->slabs[i]));
@@ -218,8 +234,8 @@ static bool find_locked(Head *h, Labels l, uint32_t hash, uint32_t *ret) {
     return false;
 }
 
-/* The index lock is held for writing. */
-static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) {
+/* The index lock is held for writing. Labels are still to be given. */
+static HeadSeries *series_prepare(Head *h, uint32_t slot, uint32_t hash) {
     HeadSlab *slab = atomic_load(&h->slabs[slot / SLAB_SERIES]);
     if (!slab) {
         slab = NEW(HeadSlab);
@@ -229,14 +245,23 @@ static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) 
     *s = (HeadSeries){.hash = hash};
     atomic_init(&s->last, INT64_MIN);
     atomic_init(&s->touched, (unsigned)atomic_load(&h->round));
-    s->labels = head_index_add(&h->index, slot, hash, l);
-    atomic_store_explicit(&s->flags, SERIES_LIVE, memory_order_release);
     slab->used++;
+    return s;
+}
+
+static void series_begin(Head *h, HeadSeries *s, uint32_t slot) {
+    atomic_store_explicit(&s->flags, SERIES_LIVE, memory_order_release);
     if (slot >= atomic_load(&h->next_slot)) {
         atomic_store_explicit(&h->next_slot, slot + 1, memory_order_release);
     }
     atomic_fetch_add(&h->n_series, 1);
     metric_inc(h->metrics->created);
+}
+
+static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) {
+    HeadSeries *s = series_prepare(h, slot, hash);
+    s->labels = head_index_add(&h->index, slot, hash, l);
+    series_begin(h, s, slot);
     return s;
 }
 
@@ -262,39 +287,89 @@ HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new
     return s;
 }
 
-HeadSeries *head_series_put(Head *h, uint32_t slot, Labels l) {
-    uint32_t hash = (uint32_t)labels_hash(l), have;
+/* ---- series, from the journal */
+
+static uint32_t hash_pairs(Head *h, const uint32_t *pair, size_t n) {
+    Label few[64], *v = n <= ARRAY_LEN(few) ? few : NEW_ARRAY(Label, n);
+    for (size_t i = 0; i < n; i++) {
+        v[i] = head_pair(&h->index, pair[i]);
+    }
+    uint32_t hash = (uint32_t)labels_hash((Labels){v, n});
+    if (v != few) {
+        mem_free(v);
+    }
+    return hash;
+}
+
+static bool find_pairs(Head *h, const uint32_t *pair, size_t n, uint32_t hash, uint32_t *ret) {
+    const IdTable *t = &h->index.series_table;
+    for (uint32_t at = id_table_start(t, hash); id_table_next(t, hash, &at, ret);) {
+        if (head_index_same_pairs(head_series_any(h, *ret)->labels, pair, n)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static HeadSeries *series_make_pairs(Head *h, uint32_t slot, uint32_t hash, const uint32_t *pair,
+                                     size_t n) {
+    HeadSeries *s = series_prepare(h, slot, hash);
+    s->labels = head_index_add_pairs(&h->index, slot, hash, pair, n);
+    series_begin(h, s, slot);
+    return s;
+}
+
+HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t n) {
+    uint32_t hash = hash_pairs(h, pair, n), have;
     HeadSeries *s = NULL;
     pthread_rwlock_wrlock(&h->index_lock);
-    if (find_locked(h, l, hash, &have)) {
+    if (find_pairs(h, pair, n, hash, &have)) {
         s = have == slot ? head_series_any(h, slot) : NULL;
-    } else if (slot < UINT32_MAX - 1 && !head_series(h, slot)) {
-        s = series_make(h, slot, hash, l);
+    } else if (!head_series(h, slot)) {
+        s = series_make_pairs(h, slot, hash, pair, n);
     }
     pthread_rwlock_unlock(&h->index_lock);
     return s;
 }
 
-int head_series_move(Head *h, uint32_t to, Labels l) {
-    uint32_t hash = (uint32_t)labels_hash(l), from;
-    if (head_series(h, to) || to >= UINT32_MAX - 1 || !find_locked(h, l, hash, &from)) {
-        return -EBADMSG;
-    }
-    HeadSeries *old = head_series_any(h, from);
-    HeadDead dead = {from, hash, old->labels};
+/* Out of the index, memory and all; nobody else is in the head. */
+static void series_erase(Head *h, uint32_t slot) {
+    HeadSeries *s = head_series_any(h, slot);
+    HeadDead dead = {slot, s->hash, s->labels};
     head_index_remove(&h->index, &dead, 1);
+    head_index_release(&h->index, s->labels);
+    head_series_drop_open(h, s);
+    s->labels = NULL;
+    atomic_store(&s->flags, 0);
+    atomic_load(&h->slabs[slot / SLAB_SERIES])->gone++;
     atomic_fetch_sub(&h->n_series, 1);
-    HeadSeries *s = series_make(h, to, hash, l);
-    atomic_store(&s->last, atomic_load(&old->last));
-    atomic_fetch_or(&s->flags, atomic_load(&old->flags) & (SERIES_HISTOGRAM | SERIES_FLOAT_COUNTS));
-    s->open = old->open;
-    s->data = old->data;
-    s->cap = old->cap;
-    s->full = old->full;
-    head_index_release(&h->index, old->labels);
-    old->labels = NULL;
-    old->data = NULL;
-    atomic_store(&old->flags, 0);
-    atomic_load(&h->slabs[from / SLAB_SERIES])->gone++;
-    return 0;
+}
+
+HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, size_t n) {
+    uint32_t hash = hash_pairs(h, pair, n), from;
+    HeadSeries old = {0};
+    pthread_rwlock_wrlock(&h->index_lock);
+    if (head_series(h, slot)) {
+        series_erase(h, slot);
+    }
+    bool moved = find_pairs(h, pair, n, hash, &from);
+    if (moved) {
+        HeadSeries *s = head_series_any(h, from);
+        old = *s;
+        s->data = NULL;
+        atomic_fetch_and(&s->flags, (unsigned char)~SERIES_HISTOGRAM);
+        series_erase(h, from);
+    }
+    HeadSeries *s = series_make_pairs(h, slot, hash, pair, n);
+    if (moved) {
+        atomic_store(&s->last, atomic_load(&old.last));
+        atomic_fetch_or(&s->flags, old.flags & (SERIES_HISTOGRAM | SERIES_FLOAT_COUNTS));
+        s->open = old.open;
+        s->data = old.data;
+        s->cap = old.cap;
+        s->full = old.full;
+        head_late_move(h, from, slot);
+    }
+    pthread_rwlock_unlock(&h->index_lock);
+    return s;
 }

@@ -40,6 +40,7 @@ typedef struct HeadPin {
 
 typedef struct HeadMetrics HeadMetrics;
 typedef struct HeadAppender HeadAppender;
+typedef struct LateStore LateStore; /* head_late.h */
 
 typedef struct Head {
     int64_t range_ms;
@@ -76,6 +77,9 @@ typedef struct Head {
     })
     slab_graves;
     atomic_uint_fast64_t samples, chunks_created, chunks_removed;
+    _Atomic int64_t late_window;   /* how far behind max_time samples may come; 0 = in order only */
+    pthread_mutex_t late_lock;     /* of these two */
+    LateStore *late, *late_frozen; /* NULL = none */
     HeadMetrics *metrics;
 } Head;
 
@@ -94,7 +98,8 @@ int head_appender(Head *h, Appender **ret);
 
 typedef struct HeadReplay HeadReplay;
 HeadReplay *head_replay_begin(Head *h, unsigned threads);
-/* As JournalReplay.record. */
+/* As in JournalReplay. */
+void head_replay_begin_file(void *replay);
 int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time);
 /* Waits until all is in the head. -EBADMSG when a worker met bytes that do not decode. */
 int head_replay_end(HeadReplay *r);
@@ -120,14 +125,18 @@ void head_truncate(Head *h, int64_t mint);
 /* Drops series without samples since min_valid and files of old chunks, as far as no older querier
  * is open: else false, call again later. */
 bool head_collect(Head *h);
+/* The postings of live series that match; the index lock is held. */
+int head_select_ids(Head *h, const Matcher *m, size_t n, const atomic_bool *cancel, Ids *ret);
 /* Begins a new round. Whenever maintenance runs. */
 void head_next_round(Head *h);
 /* JournalFillFn: all series, a part at each call. */
 typedef struct HeadCheckpoint {
     Head *head;
     uint32_t slot;
+    VEC(uint32_t) numbers; /* by pair, + 1 */
 } HeadCheckpoint;
-bool head_checkpoint_fill(void *checkpoint, Buf *out);
+bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out);
+void head_checkpoint_deinit(HeadCheckpoint *c);
 
 int head_cardinality(Head *h, size_t limit, Arena *a, TsdbCardinality *ret);
 uint64_t head_chunk_count(Head *h);
@@ -156,12 +165,17 @@ void head_unpin(Head *h, HeadPin *p);
 void head_drop_appenders(Head *h);
 /* By labels, made if it is not there; *ret_new tells. */
 HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new);
-/* Puts labels into a given slot (replay). NULL when the slot is taken by others. */
-HeadSeries *head_series_put(Head *h, uint32_t slot, Labels l);
+/* ---- replay of series: one thread, but workers may be adding samples to others */
 
-/* A series whose labels came back under another slot: takes its samples along (replay, no other
- * thread in the head). */
-int head_series_move(Head *h, uint32_t to, Labels l);
+/* The series of a slot, made when the slot is free. NULL: the slot or the labels are somebody
+ * else's, and head_series_replace() is called when no worker is under way. */
+HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t n);
+/* Whoever has the slot has left the head, and what it still has is in blocks. Who has the labels
+ * under another slot left and came again: its samples go along. */
+HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, size_t n);
+
+/* Tells a series to the journal; the index lock is held. */
+void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out);
 
 /* What head_sample_add() needs to know from sample to sample. */
 typedef struct HeadCursor {
@@ -183,5 +197,5 @@ struct HeadMetrics {
     Metric *series, *chunks, *created, *removed, *not_found, *appended, *appenders, *min_time,
         *min_time_seconds, *max_time, *max_time_seconds, *truncations, *gc_seconds, *out_of_order,
         *histograms_appended, *histograms_out_of_order, *out_of_bound, *chunks_created,
-        *chunks_removed, *chunk_bytes, *active_appenders;
+        *chunks_removed, *chunk_bytes, *active_appenders, *late_appended, *too_old, *late_delta;
 };

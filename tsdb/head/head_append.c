@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head_histogram.h"
+#include "tsdb/head/head_late.h"
 #include "tsdb/journal/journal_histogram.h"
+#include "tsdb/journal/journal_late.h"
 
 /* ---- one sample */
 
@@ -157,15 +159,15 @@ struct HeadAppender {
     Appender base;
     Head *head;
     HeadPin pin;
-    int64_t min_valid;
+    int64_t min_valid, min_late; /* bounds of what comes in order, and out of order */
+    int64_t max_time;            /* the head's at the beginning */
     bool bound_known;
-    VEC(JournalSample) samples;
+    VEC(JournalSample) samples, late;
     VEC(JournalHistogram) histograms;
     Arena copies; /* of the histograms */
     VEC(AppenderPart) parts;
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
-    uint64_t out_of_order, out_of_bound;
-    Buf bytes, scratch;
+    uint64_t out_of_order, out_of_bound, too_old;
     HeadAppender *next; /* among those kept */
 };
 
@@ -173,6 +175,7 @@ struct HeadAppender {
  * that has grown beyond a usual scrape is not. */
 #define KEPT_MAX 8
 #define KEPT_BYTES_MAX (1u << 20)
+#define SAMPLE_BYTES 8 /* in the journal: more than one takes, most often */
 /* Of the histograms of one transaction. */
 #define COPIES_BYTES_MAX ((size_t)1 << 29)
 
@@ -186,6 +189,9 @@ static bool in_bounds(HeadAppender *a, int64_t t) {
         }
         int64_t bound = MAX(atomic_load(&a->head->min_valid), atomic_load(&a->head->min_append));
         a->min_valid = MAX(bound, max - a->head->range_ms / 2);
+        int64_t window = atomic_load(&a->head->late_window);
+        a->min_late = window > 0 ? max - window : INT64_MAX;
+        a->max_time = max;
         a->bound_known = true;
     }
     return t >= a->min_valid;
@@ -365,11 +371,26 @@ static int appender_add_histogram(Appender *base, SeriesRef *ref, Labels labels,
     return r != APPEND_OK ? r : add_histogram(a, series, (uint32_t)(*ref - 1), &s);
 }
 
+static bool takes_late(const HeadAppender *a) { return a->min_late < INT64_MAX; }
+
+/* Prometheus' rule: up to the window behind the newest sample of all, whatever the series holds. */
+static int add_late(HeadAppender *a, const HeadSeries *s, uint32_t slot, int64_t t, double v) {
+    metric_observe(a->head->metrics->late_delta, (double)(a->max_time - t) / 1000);
+    if (t < a->min_late) {
+        a->too_old++;
+        return APPEND_TOO_OLD;
+    }
+    note_unlogged(a, s, slot);
+    vec_push(&a->late, (JournalSample){.slot = slot, .t = t, .v = v});
+    return APPEND_OK;
+}
+
 static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t, double v,
                         int64_t st) {
     (void)st; /* this head keeps no start timestamps */
     HeadAppender *a = (HeadAppender *)base;
-    if (UNLIKELY(!in_bounds(a, t))) {
+    bool in_order = in_bounds(a, t);
+    if (UNLIKELY(!in_order && !takes_late(a))) {
         a->out_of_bound++;
         return APPEND_OUT_OF_BOUNDS;
     }
@@ -379,15 +400,21 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
         return r;
     }
     uint32_t slot = (uint32_t)(*ref - 1);
-    if (holds_histograms(s) && is_stale_nan(v)) {
+    if (in_order && holds_histograms(s) && is_stale_nan(v)) {
         return add_stale_histogram(a, s, slot, t);
     }
-    r = check_order(s, t, v);
+    r = in_order ? check_order(s, t, v) : APPEND_OUT_OF_ORDER;
+    if (UNLIKELY(r == APPEND_OUT_OF_ORDER && takes_late(a))) {
+        return add_late(a, s, slot, t, v);
+    }
     if (r != APPEND_OK) {
         a->out_of_order += r == APPEND_OUT_OF_ORDER;
         return r;
     }
     if (repeats_pending(a, slot, t)) {
+        if (takes_late(a) && t < a->samples.v[a->samples.n - 1].t) {
+            return add_late(a, s, slot, t, v);
+        }
         a->out_of_order++;
         return APPEND_OK;
     }
@@ -419,30 +446,42 @@ static int slot_cmp(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* A series that another transaction made but has not journalled yet is journalled by this one too:
- * twice is fine, never is not. */
-static void put_series(HeadAppender *a) {
-    Head *h = a->head;
-    JournalSeriesWriter w;
-    VEC(Label) labels = {0};
-    qsort(a->unlogged.v, a->unlogged.n, sizeof(*a->unlogged.v), slot_cmp);
-    journal_series_begin(&w, &a->bytes);
-    pthread_rwlock_rdlock(&h->index_lock);
-    for (size_t i = 0; i < a->unlogged.n; i++) {
-        if (i > 0 && a->unlogged.v[i] == a->unlogged.v[i - 1]) {
-            continue;
+void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out) {
+    HeadIndex *x = &h->index;
+    const HeadLabels *l = head_series_any(h, slot)->labels;
+    vec_reserve(&e->numbers, l->n);
+    for (uint32_t i = 0; i < l->n; i++) {
+        HeadPair *p = &x->pairs.v[l->pair[i]];
+        if (p->journal_epoch != e->epoch) {
+            p->journal_number = journal_series_pair(e, head_pair(x, l->pair[i]));
+            p->journal_epoch = e->epoch;
         }
-        const HeadLabels *l = head_series_any(h, a->unlogged.v[i])->labels;
-        vec_reserve(&labels, l->n);
-        journal_series_add(&w, a->unlogged.v[i], head_index_labels(&h->index, l, labels.v));
+        e->numbers.v[i] = p->journal_number;
     }
-    pthread_rwlock_unlock(&h->index_lock);
-    journal_series_end(&w);
-    vec_free(&labels);
+    journal_series_add(e, slot, e->numbers.v, l->n, out);
 }
 
+/* A series that another transaction made but has not journalled yet is journalled by this one too:
+ * twice is fine, never is not. Called by the journal's only writer: what it notes at the pairs
+ * nobody else looks at. */
+static void put_series(HeadAppender *a, JournalEncoder *e, Buf *out) {
+    Head *h = a->head;
+    qsort(a->unlogged.v, a->unlogged.n, sizeof(*a->unlogged.v), slot_cmp);
+    journal_series_begin(e);
+    pthread_rwlock_rdlock(&h->index_lock);
+    for (size_t i = 0; i < a->unlogged.n; i++) {
+        if (i == 0 || a->unlogged.v[i] != a->unlogged.v[i - 1]) {
+            head_put_series(h, e, a->unlogged.v[i], out);
+        }
+    }
+    pthread_rwlock_unlock(&h->index_lock);
+    journal_series_end(e, out);
+}
+
+/* Late samples count as of now: the journal keeps them until a cut after this moment, which takes
+ * them along. */
 static int64_t newest_of(const HeadAppender *a) {
-    int64_t max = INT64_MIN;
+    int64_t max = a->late.n > 0 ? atomic_load(&a->head->max_time) : INT64_MIN;
     for (size_t i = 0; i < a->samples.n; i++) {
         max = MAX(max, a->samples.v[i].t);
     }
@@ -457,24 +496,32 @@ static AppenderPart part_at(const HeadAppender *a, size_t i) {
     return i < a->parts.n ? a->parts.v[i] : (AppenderPart){a->samples.n, a->histograms.n};
 }
 
+/* JournalBatch.put */
+static void put_records(void *arg, JournalEncoder *e, Buf *out) {
+    HeadAppender *a = arg;
+    AppenderPart from = {0};
+    if (a->unlogged.n > 0) {
+        put_series(a, e, out);
+    }
+    for (size_t i = 0; i <= a->parts.n; i++) {
+        AppenderPart to = part_at(a, i);
+        journal_put_samples(e, out, a->samples.v + from.samples, to.samples - from.samples);
+        journal_put_histograms(e, out, a->histograms.v + from.histograms,
+                               to.histograms - from.histograms);
+        from = to;
+    }
+    journal_put_late(e, out, a->late.v, a->late.n);
+}
+
 static int write_journal(HeadAppender *a) {
     if (!a->head->journal) {
         return 0;
     }
-    if (a->unlogged.n > 0) {
-        put_series(a);
-    }
-    AppenderPart from = {0};
-    for (size_t i = 0; i <= a->parts.n; i++) {
-        AppenderPart to = part_at(a, i);
-        journal_put_samples(&a->bytes, &a->scratch, a->samples.v + from.samples,
-                            to.samples - from.samples);
-        journal_put_histograms(&a->bytes, &a->scratch, a->histograms.v + from.histograms,
-                               to.histograms - from.histograms);
-        from = to;
-    }
-    journal_seal(&a->bytes, 0);
-    int r = journal_commit(a->head->journal, &a->bytes, newest_of(a));
+    JournalBatch b = {.put = put_records,
+                      .arg = a,
+                      .size = (a->samples.n + a->late.n * 2) * SAMPLE_BYTES + a->copies.used,
+                      .max_time = newest_of(a)};
+    int r = journal_commit(a->head->journal, &b);
     if (r < 0) {
         return r;
     }
@@ -530,16 +577,19 @@ static void apply(HeadAppender *a) {
         from = to;
     }
     head_cursor_end(a->head, &c);
+    if (UNLIKELY(a->late.n > 0)) {
+        size_t added = head_late_add(a->head, a->late.v, a->late.n);
+        metric_add(a->head->metrics->late_appended, (double)added);
+    }
 }
 
 static void appender_delete(HeadAppender *a) {
     vec_free(&a->samples);
+    vec_free(&a->late);
     vec_free(&a->histograms);
     vec_free(&a->parts);
     arena_deinit(&a->copies);
     vec_free(&a->unlogged);
-    buf_deinit(&a->bytes);
-    buf_deinit(&a->scratch);
     mem_free(a);
 }
 
@@ -548,7 +598,7 @@ static void appender_keep(HeadAppender *a) {
     vec_free(&a->histograms);
     vec_free(&a->parts);
     arena_deinit(&a->copies);
-    size_t bytes = a->bytes.cap + a->scratch.cap + a->samples.cap * sizeof(*a->samples.v) +
+    size_t bytes = (a->samples.cap + a->late.cap) * sizeof(*a->samples.v) +
                    a->unlogged.cap * sizeof(*a->unlogged.v);
     pthread_mutex_lock(&h->pin_lock);
     bool keep = bytes <= KEPT_BYTES_MAX && h->n_kept < KEPT_MAX;
@@ -577,14 +627,13 @@ static HeadAppender *appender_take(Head *h) {
         a->copies = ARENA_INIT(COPIES_BYTES_MAX);
         return a;
     }
-    HeadAppender fresh = {
-        .bytes = a->bytes, .scratch = a->scratch, .copies = ARENA_INIT(COPIES_BYTES_MAX)};
+    HeadAppender fresh = {.copies = ARENA_INIT(COPIES_BYTES_MAX)};
     fresh.samples.v = a->samples.v;
     fresh.samples.cap = a->samples.cap;
+    fresh.late.v = a->late.v;
+    fresh.late.cap = a->late.cap;
     fresh.unlogged.v = a->unlogged.v;
     fresh.unlogged.cap = a->unlogged.cap;
-    buf_reset(&fresh.bytes);
-    buf_reset(&fresh.scratch);
     *a = fresh;
     return a;
 }
@@ -605,6 +654,9 @@ static void appender_over(HeadAppender *a) {
     if (a->out_of_bound) {
         metric_add(h->metrics->out_of_bound, (double)a->out_of_bound);
     }
+    if (a->too_old) {
+        metric_add(h->metrics->too_old, (double)a->too_old);
+    }
     metric_add(h->metrics->active_appenders, -1);
     head_unpin(h, &a->pin);
     appender_keep(a);
@@ -613,7 +665,7 @@ static void appender_over(HeadAppender *a) {
 static int appender_end(Appender *base) {
     HeadAppender *a = (HeadAppender *)base;
     int r = 0;
-    if (a->samples.n + a->histograms.n > 0) {
+    if (a->samples.n + a->histograms.n + a->late.n > 0) {
         pthread_rwlock_rdlock(&a->head->commit_lock);
         r = check_bound(a);
         if (r == 0) {

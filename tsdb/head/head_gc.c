@@ -7,8 +7,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head_histogram.h"
+#include "tsdb/head/head_late.h"
 
-#define CHECKPOINT_PART_BYTES (1u << 20)
+#define CHECKPOINT_PART_SERIES 10000
 #define APPENDER_WAIT_MS 5000
 
 static int64_t series_oldest(Head *h, HeadSeries *s, int64_t mint) {
@@ -36,10 +37,15 @@ int64_t head_oldest_time(Head *h) {
 }
 
 int64_t head_series_end(Head *h, uint64_t handle) {
-    return atomic_load(&head_series_any(h, handle)->last);
+    int64_t late = head_late_end(h, (uint32_t)handle);
+    return MAX(late, atomic_load(&head_series_any(h, handle)->last));
 }
 
-int64_t head_lower_bound(Head *h) { return atomic_load(&h->truncated_at); }
+int64_t head_lower_bound(Head *h) {
+    int64_t min, max, truncated_at = atomic_load(&h->truncated_at);
+    head_late_range(h, &min, &max);
+    return MIN(min, truncated_at);
+}
 
 /* The oldest round of appenders or of queriers; UINT64_MAX = none. */
 static uint64_t oldest_pin(Head *h, bool appender) {
@@ -90,7 +96,8 @@ void head_truncate(Head *h, int64_t mint) {
 }
 
 static bool is_idle(const HeadSeries *s, int64_t mint, uint64_t round) {
-    return atomic_load(&s->last) < mint && atomic_load(&s->touched) < round;
+    return atomic_load(&s->last) < mint && atomic_load(&s->touched) < round &&
+           !(atomic_load(&s->flags) & SERIES_LATE);
 }
 
 /* Slots worth a second look, without holding up anybody. */
@@ -214,33 +221,44 @@ bool head_collect(Head *h) {
     return true;
 }
 
-bool head_checkpoint_fill(void *checkpoint, Buf *out) {
+/* As head_put_series(), with numbers of its own: the journal's writer goes on meanwhile. Pairs do
+ * not leave the index before the checkpoint is done, since that is maintenance too. */
+static void put_checkpoint_series(HeadCheckpoint *c, JournalEncoder *e, const HeadLabels *l,
+                                  Buf *out) {
+    vec_reserve(&e->numbers, l->n);
+    for (uint32_t i = 0; i < l->n; i++) {
+        uint32_t pair = l->pair[i];
+        vec_reserve(&c->numbers, pair + 1);
+        while (c->numbers.n <= pair) {
+            c->numbers.v[c->numbers.n++] = 0;
+        }
+        if (c->numbers.v[pair] == 0) {
+            c->numbers.v[pair] = journal_series_pair(e, head_pair(&c->head->index, pair)) + 1;
+        }
+        e->numbers.v[i] = c->numbers.v[pair] - 1;
+    }
+    journal_series_add(e, c->slot, e->numbers.v, l->n, out);
+}
+
+bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out) {
     HeadCheckpoint *c = checkpoint;
     Head *h = c->head;
-    JournalSeriesWriter w;
-    VEC(Label) labels = {0};
-    size_t start = out->n, bytes = 0;
-    journal_series_begin(&w, out);
-    pthread_rwlock_rdlock(&h->index_lock);
     uint32_t n = atomic_load(&h->next_slot);
-    for (; c->slot < n && bytes < CHECKPOINT_PART_BYTES; c->slot++) {
-        HeadSeries *s = head_series(h, c->slot);
-        if (!s) {
-            continue;
-        }
-        vec_reserve(&labels, s->labels->n);
-        Labels l = head_index_labels(&h->index, s->labels, labels.v);
-        journal_series_add(&w, c->slot, l);
-        for (size_t i = 0; i < l.n; i++) {
-            bytes += l.v[i].name.n + l.v[i].value.n;
+    journal_series_begin(e);
+    pthread_rwlock_rdlock(&h->index_lock);
+    for (unsigned count = 0; c->slot < n && count < CHECKPOINT_PART_SERIES; c->slot++) {
+        const HeadSeries *s = head_series(h, c->slot);
+        if (s) {
+            put_checkpoint_series(c, e, s->labels, out);
+            count++;
         }
     }
     pthread_rwlock_unlock(&h->index_lock);
-    journal_series_end(&w);
-    journal_seal(out, start);
-    vec_free(&labels);
+    journal_series_end(e, out);
     return c->slot < n;
 }
+
+void head_checkpoint_deinit(HeadCheckpoint *c) { vec_free(&c->numbers); }
 
 /* ---- cardinality */
 

@@ -222,6 +222,24 @@ HeadLabels *head_index_add(HeadIndex *x, uint32_t slot, uint32_t hash, Labels l)
     return h;
 }
 
+HeadLabels *head_index_add_pairs(HeadIndex *x, uint32_t slot, uint32_t hash, const uint32_t *pair,
+                                 size_t n) {
+    uint32_t cap;
+    HeadLabels *h = byte_pool_get(x->pool, labels_size(n), &cap);
+    h->n = (uint32_t)n;
+    for (size_t i = 0; i < n; i++) {
+        h->pair[i] = pair[i];
+        x->pairs.v[pair[i]].refs++;
+        postings_add(&x->pairs.v[pair[i]].postings, slot);
+    }
+    id_table_add(&x->series_table, hash, slot);
+    return h;
+}
+
+uint32_t head_index_hold_pair(HeadIndex *x, Label l) { return pair_ref(x, l); }
+
+void head_index_let_go(HeadIndex *x, uint32_t pair) { pair_unref(x, pair); }
+
 typedef struct DeadBits {
     uint64_t *bits;
     uint32_t first, last;

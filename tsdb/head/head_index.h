@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <string.h>
+
 #include "base/map.h"
 #include "model/labels.h"
 #include "tsdb/head/byte_pool.h"
@@ -31,6 +33,8 @@ typedef struct HeadSymbol {
 typedef struct HeadPair {
     uint32_t name, value; /* symbols; name: next free pair + 1 when refs is 0 */
     uint32_t refs;        /* series that hold it, also those that have left the postings */
+    /* The journal's number for it, good in one epoch of its encoder; the journal's writer's. */
+    uint32_t journal_epoch, journal_number;
     Postings postings;
 } HeadPair;
 
@@ -59,12 +63,22 @@ static inline Str head_symbol(const HeadIndex *x, uint32_t id) {
 static inline Label head_pair(const HeadIndex *x, uint32_t id) {
     return (Label){head_symbol(x, x->pairs.v[id].name), head_symbol(x, x->pairs.v[id].value)};
 }
+/* By ids of pairs. */
+static inline bool head_index_same_pairs(const HeadLabels *have, const uint32_t *pair, size_t n) {
+    return have->n == n && memcmp(have->pair, pair, n * sizeof(*pair)) == 0;
+}
 bool head_index_same(const HeadIndex *x, const HeadLabels *have, Labels want);
 /* Fills dst[0..have->n). */
 Labels head_index_labels(const HeadIndex *x, const HeadLabels *have, Label *dst);
 
 /* Puts a new series in; the label list is from the pool and goes to the caller. */
 HeadLabels *head_index_add(HeadIndex *x, uint32_t slot, uint32_t hash, Labels l);
+/* The same with pairs that are there. */
+HeadLabels *head_index_add_pairs(HeadIndex *x, uint32_t slot, uint32_t hash, const uint32_t *pair,
+                                 size_t n);
+/* Makes a pair and keeps it until it is let go, even without a series (replay). */
+uint32_t head_index_hold_pair(HeadIndex *x, Label l);
+void head_index_let_go(HeadIndex *x, uint32_t pair);
 /* Takes slots out of postings and table: nobody finds them any more, strings stay. `dead` are
  * sorted. */
 typedef struct HeadDead {

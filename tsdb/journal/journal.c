@@ -17,11 +17,12 @@
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(128) << 20)
 #define SYNC_INTERVAL_DEFAULT_MS 1000
 #define BATCH_BYTES_MAX (8u << 20)
+#define SAMPLE_BYTES 8           /* more than one takes, most often */
+#define OUT_KEPT_MAX (16u << 20) /* a larger buffer is not kept */
 #define QUIET_NS INT64_C(1000000000)
 
 struct JournalCommit {
-    const Buf *bytes;
-    int64_t max_time;
+    const JournalBatch *batch;
     int result;
     bool done;
     JournalCommit *next;
@@ -75,7 +76,7 @@ static int segment_make(Journal *j, SegmentHeader h, int *ret_fd) {
 static int rotate(Journal *j) {
     int fd;
     Segment old = j->current;
-    SegmentHeader h = {old.number + 1, old.number ? old.size : 0};
+    SegmentHeader h = {old.number + 1, old.number ? old.size : 0, j->base};
     int r = segment_make(j, h, &fd);
     if (r < 0) {
         return err_trace(r);
@@ -92,7 +93,9 @@ static int rotate(Journal *j) {
     j->fd = fd;
     j->current = (Segment){h.number, JOURNAL_SEGMENT_HEADER, INT64_MIN};
     j->must_rotate = false;
+    j->told_base = h.base;
     pthread_mutex_unlock(&j->lock);
+    journal_encoder_reset(&j->encoder, false);
     metric_set(j->segment_current, (double)h.number);
     return 0;
 }
@@ -121,45 +124,47 @@ static void tell_write_success(Journal *j) {
     }
 }
 
-/* One or more commits, at once where they lie behind each other in one buffer. */
-static int write_commits(Journal *j, const JournalCommit *c, uint64_t size) {
-    if (j->must_rotate ||
-        (j->current.size + size > j->segment_bytes && j->current.size > JOURNAL_SEGMENT_HEADER)) {
+/* One or more commits in one go. Their bytes depend on what was written before them, so that they
+ * are made here, in the order of the file. */
+static int write_commits(Journal *j, const JournalCommit *c, uint64_t *ret_size) {
+    if (j->must_rotate || j->current.size >= j->segment_bytes) {
         int r = rotate(j);
         if (r < 0) {
             return r;
         }
     }
-    CLEANUP(buf_deinit) Buf joined = {0};
-    const Buf *bytes = c->bytes;
-    if (c->next) {
-        for (; c; c = c->next) {
-            buf_add(&joined, c->bytes->p, c->bytes->n);
-        }
-        bytes = &joined;
+    buf_reset(&j->out);
+    for (; c; c = c->next) {
+        size_t start = j->out.n;
+        c->batch->put(c->batch->arg, &j->encoder, &j->out);
+        journal_seal(&j->out, start);
     }
-    int r = file_pwrite(j->fd, bytes->p, bytes->n, j->current.size);
+    int r = file_pwrite(j->fd, j->out.p, j->out.n, j->current.size);
     if (r < 0) {
         /* A part of it may be there: cut it off, or give the segment up. */
         j->must_rotate = file_truncate(j->fd, j->current.size) < 0;
+        journal_encoder_reset(&j->encoder, true);
+    }
+    *ret_size = j->out.n;
+    if (j->out.cap > OUT_KEPT_MAX) {
+        buf_deinit(&j->out);
     }
     return r;
 }
 
 /* The waiting commits up to a limit; the last one's next is NULL. */
-static JournalCommit *take_batch(Journal *j, uint64_t *ret_size) {
+static JournalCommit *take_batch(Journal *j) {
     JournalCommit *first = j->first, *c = first;
-    uint64_t size = c->bytes->n;
-    while (c->next && size + c->next->bytes->n <= BATCH_BYTES_MAX) {
+    uint64_t size = c->batch->size;
+    while (c->next && size + c->next->batch->size <= BATCH_BYTES_MAX) {
         c = c->next;
-        size += c->bytes->n;
+        size += c->batch->size;
     }
     j->first = c->next;
     if (!j->first) {
         j->last = &j->first;
     }
     c->next = NULL;
-    *ret_size = size;
     return first;
 }
 
@@ -175,7 +180,7 @@ static void finish_batch(Journal *j, JournalCommit *c, int r, uint64_t size) {
     while (c) {
         JournalCommit *next = c->next; /* c is its owner's again once it is done */
         if (r == 0) {
-            j->current.max_time = MAX(j->current.max_time, c->max_time);
+            j->current.max_time = MAX(j->current.max_time, c->batch->max_time);
         }
         c->result = r;
         c->done = true;
@@ -189,10 +194,10 @@ static void finish_batch(Journal *j, JournalCommit *c, int r, uint64_t size) {
 static void write_waiting(Journal *j) {
     j->writing = true;
     while (j->first) {
-        uint64_t size;
-        JournalCommit *batch = take_batch(j, &size);
+        uint64_t size = 0;
+        JournalCommit *batch = take_batch(j);
         pthread_mutex_unlock(&j->lock);
-        int r = write_commits(j, batch, size);
+        int r = write_commits(j, batch, &size);
         pthread_mutex_lock(&j->lock);
         if (r < 0) {
             tell_write_failure(j, r);
@@ -205,14 +210,8 @@ static void write_waiting(Journal *j) {
     pthread_cond_broadcast(&j->written);
 }
 
-int journal_commit(Journal *j, const Buf *bytes, int64_t max_time) {
-    if (bytes->failed) {
-        return err_trace(-ENOMEM);
-    }
-    if (bytes->n == 0) {
-        return 0;
-    }
-    JournalCommit c = {.bytes = bytes, .max_time = max_time};
+int journal_commit(Journal *j, const JournalBatch *b) {
+    JournalCommit c = {.batch = b};
     pthread_mutex_lock(&j->lock);
     *j->last = &c;
     j->last = &c.next;
@@ -315,29 +314,28 @@ static uint64_t last_obsolete(const Journal *j, int64_t mint) {
     return number;
 }
 
-static int write_checkpoint_file(int fd, uint64_t number, int64_t mint, JournalFillFn fill,
-                                 void *arg, uint64_t *ret_size) {
+static int write_checkpoint_file(int fd, SegmentHeader h, JournalFillFn fill, void *arg,
+                                 uint64_t *ret_size) {
     CLEANUP(buf_deinit) Buf b = {0};
+    JournalEncoder e;
     uint64_t at = 0;
-    journal_put_segment_header(&b, (SegmentHeader){number, 0});
-    size_t start = b.n;
-    journal_put_base(&b, mint);
-    journal_seal(&b, start);
+    int r = 0;
+    journal_encoder_init(&e);
+    journal_put_segment_header(&b, h);
     bool more = true;
-    while (b.n > 0 || more) {
-        int r = file_pwrite(fd, b.p, b.n, at);
-        if (r < 0) {
-            return err_trace(r);
-        }
+    while (r == 0 && (b.n > 0 || more)) {
+        r = file_pwrite(fd, b.p, b.n, at);
         at += b.n;
         buf_reset(&b);
-        more = more && fill(arg, &b);
+        more = more && r == 0 && fill(arg, &e, &b);
+        journal_seal(&b, 0);
     }
+    journal_encoder_deinit(&e);
     *ret_size = at;
-    return file_sync(fd);
+    return r < 0 ? err_trace(r) : file_sync(fd);
 }
 
-static int write_checkpoint(Journal *j, uint64_t number, int64_t mint, JournalFillFn fill,
+static int write_checkpoint(Journal *j, uint64_t number, int64_t base, JournalFillFn fill,
                             void *arg, uint64_t *ret_size) {
     char path[JOURNAL_PATH_MAX], tmp[JOURNAL_PATH_MAX];
     journal_checkpoint_path(j, number, path);
@@ -347,7 +345,7 @@ static int write_checkpoint(Journal *j, uint64_t number, int64_t mint, JournalFi
     if (r < 0) {
         return err_trace(r);
     }
-    r = write_checkpoint_file(fd, number, mint, fill, arg, ret_size);
+    r = write_checkpoint_file(fd, (SegmentHeader){number, 0, base}, fill, arg, ret_size);
     int closed = file_close(fd);
     r = r < 0 ? r : closed;
     if (r == 0) {
@@ -385,36 +383,38 @@ static void drop_obsolete(Journal *j, uint64_t number, uint64_t size) {
     }
 }
 
-/* Takes the writer's place for a rotation. */
-static int rotate_exclusively(Journal *j) {
+/* Takes the writer's place for a rotation. A segment that has nothing to tell yet stays. */
+static int rotate_exclusively(Journal *j, int64_t base) {
     pthread_mutex_lock(&j->lock);
     while (j->writing) {
         pthread_cond_wait(&j->written, &j->lock);
     }
     j->writing = true;
+    j->base = MAX(j->base, base);
     pthread_mutex_unlock(&j->lock);
-    int r = j->current.max_time == INT64_MIN ? 0 : rotate(j);
+    bool same = j->current.max_time == INT64_MIN && j->told_base == j->base;
+    int r = same ? 0 : rotate(j);
     pthread_mutex_lock(&j->lock);
     write_waiting(j);
     pthread_mutex_unlock(&j->lock);
     return r;
 }
 
-int journal_trim(Journal *j, int64_t mint, JournalFillFn fill, void *arg) {
-    int r = rotate_exclusively(j);
+int journal_trim(Journal *j, int64_t base, int64_t floor, JournalFillFn fill, void *arg) {
+    int r = rotate_exclusively(j, base);
     if (r < 0) {
         metric_inc(j->truncations_failed);
         return err_trace(r);
     }
     pthread_mutex_lock(&j->lock);
-    uint64_t number = last_obsolete(j, mint);
+    uint64_t number = last_obsolete(j, floor);
     pthread_mutex_unlock(&j->lock);
     if (number == 0) {
         return 0;
     }
     uint64_t size;
     metric_inc(j->checkpoints);
-    r = write_checkpoint(j, number, mint, fill, arg, &size);
+    r = write_checkpoint(j, number, j->base, fill, arg, &size);
     if (r < 0) {
         metric_inc(j->checkpoints_failed);
         metric_inc(j->truncations_failed);
@@ -468,6 +468,36 @@ static int note_file(void *arg, const char *name) {
     return 0;
 }
 
+/* What the headers tell; one that does not read is replay's business. */
+static void note_base(Journal *j, const char *path) {
+    uint8_t bytes[JOURNAL_SEGMENT_HEADER];
+    size_t n = 0;
+    JournalReader reader;
+    SegmentHeader h;
+    CLEANUP(file_closep) int fd = -1;
+    if (file_open(path, O_RDONLY, 0, &fd) == 0 &&
+        file_pread(fd, bytes, sizeof(bytes), 0, &n) == 0 &&
+        journal_reader_init(&reader, bytes, n, &h) == JOURNAL_RECORD) {
+        j->base = MAX(j->base, h.base);
+    }
+}
+
+static void note_bases(Journal *j) {
+    char path[JOURNAL_PATH_MAX];
+    if (j->has_checkpoint) {
+        journal_checkpoint_path(j, j->checkpoint, path);
+        note_base(j, path);
+    }
+    for (size_t i = 0; i < j->closed.n; i++) {
+        journal_segment_path(j, j->closed.v[i].number, path);
+        note_base(j, path);
+    }
+}
+
+int64_t journal_base(const Journal *j) { return j->base; }
+
+void journal_set_base(Journal *j, int64_t base) { j->base = base; }
+
 static int by_number(const void *a, const void *b) {
     uint64_t x = ((const Segment *)a)->number, y = ((const Segment *)b)->number;
     return (x > y) - (x < y);
@@ -486,6 +516,8 @@ int journal_open(const JournalOptions *o, Journal **ret, Problem *problem) {
     j->fd = j->wake_fd = j->stop_fd = -1;
     j->last = &j->first;
     j->current.max_time = INT64_MIN;
+    j->base = j->told_base = INT64_MIN;
+    journal_encoder_init(&j->encoder);
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->written, NULL);
     make_metrics(j);
@@ -498,6 +530,7 @@ int journal_open(const JournalOptions *o, Journal **ret, Problem *problem) {
     if (j->closed.n > 0) {
         qsort(j->closed.v, j->closed.n, sizeof(*j->closed.v), by_number);
     }
+    note_bases(j);
     *ret = j;
     return 0;
 }
@@ -539,6 +572,8 @@ void journal_close(Journal *j) {
     file_close(j->stop_fd);
     vec_free(&j->to_sync);
     vec_free(&j->closed);
+    journal_encoder_deinit(&j->encoder);
+    buf_deinit(&j->out);
     pthread_cond_destroy(&j->written);
     pthread_mutex_destroy(&j->lock);
     mem_free(j->dir);

@@ -25,6 +25,11 @@ typedef struct JournalOptions {
 
 /* Looks at what is there; changes nothing but makes the folder. */
 int journal_open(const JournalOptions *o, Journal **ret, Problem *problem);
+/* Samples before it are in blocks, as the headers of the files say. INT64_MIN: they say nothing
+ * (there are none, or of format version 1). */
+int64_t journal_base(const Journal *j);
+/* Instead of that; only before journal_start(). */
+void journal_set_base(Journal *j, int64_t base);
 
 typedef struct JournalReplay {
     void *arg;
@@ -34,6 +39,9 @@ typedef struct JournalReplay {
      * ends there as for a bad checksum. Other negatives stop replay.
      */
     int (*record)(void *arg, const JournalRecord *rec, int64_t *max_time);
+    /* Another file begins. What records of the one before told about series and values counts no
+     * more. */
+    void (*begin)(void *arg);
     void (*progress)(void *arg, uint64_t first, uint64_t last, uint64_t current); /* may be NULL */
 } JournalReplay;
 /*
@@ -48,16 +56,27 @@ int journal_start(Journal *j);
 /* Syncs, ends the thread and closes. NULL is fine. */
 void journal_close(Journal *j);
 
-/* bytes: sealed records (journal_seal()). On failure nothing of them is there. */
-int journal_commit(Journal *j, const Buf *bytes, int64_t max_time);
+/* What a commit writes. The caller's, and used until journal_commit() returns. */
+typedef struct JournalBatch {
+    /* Encodes its records; called by whichever thread writes, in the order of the file, holding no
+     * lock of the journal's. */
+    void (*put)(void *arg, JournalEncoder *e, Buf *out);
+    void *arg;
+    size_t size;      /* about how many bytes */
+    int64_t max_time; /* of the samples */
+} JournalBatch;
 
-/* Appends sealed records (a megabyte or so) to out; false when there are no more. */
-typedef bool (*JournalFillFn)(void *arg, Buf *out);
+/* On failure nothing of the batch is there. */
+int journal_commit(Journal *j, const JournalBatch *b);
+
+/* Appends records (a megabyte or so) to out; false when there are no more. */
+typedef bool (*JournalFillFn)(void *arg, JournalEncoder *e, Buf *out);
 /*
- * Samples before mint are in blocks. Begins a new segment; if there are segments with only older
- * samples, writes what fill() gives (all live series) as checkpoint, and removes those segments.
+ * Samples before base are in blocks, and those before floor are needed from here no more. Begins a
+ * new segment, which tells base; if there are segments with only samples before floor, writes what
+ * fill() gives (all live series) as checkpoint, and removes those segments.
  */
-int journal_trim(Journal *j, int64_t mint, JournalFillFn fill, void *arg);
+int journal_trim(Journal *j, int64_t base, int64_t floor, JournalFillFn fill, void *arg);
 
 uint64_t journal_bytes(Journal *j);
 /* Numbers of the oldest segment and the one being written. */

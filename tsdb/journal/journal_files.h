@@ -28,11 +28,17 @@ struct Journal {
     bool has_checkpoint;
     uint64_t checkpoint, checkpoint_bytes; /* segments up to that number are in it */
 
+    int64_t base;      /* for the next header */
+    int64_t told_base; /* by the current segment's */
+
     Segment current;
     int fd;           /* of the current segment; -1 before journal_start() */
     bool must_rotate; /* its end is not what `current.size` says, or it cannot be synced */
     JournalCommit *first, **last; /* waiting to be written */
-    bool writing;                 /* a thread is writing for all */
+    bool writing;                 /* a thread is writing for all; what follows is its */
+    JournalEncoder encoder;
+    Buf out;
+
     bool full_disk_logged;
     int64_t failed_ns; /* when a write was refused last */
 

@@ -117,8 +117,9 @@ static int64_t newest_of(const JournalHistogram *v, size_t n) {
 
 /* How many of v go into one record. The newest time stands before the histograms and is that of
  * all of the commit's. */
-static size_t put_histograms_record(Buf *b, Buf *scratch, const JournalHistogram *v, size_t n,
+static size_t put_histograms_record(JournalEncoder *e, Buf *b, const JournalHistogram *v, size_t n,
                                     int64_t newest) {
+    Buf *scratch = &e->payload;
     int64_t base = v[0].sample.t;
     Histogram before = {0};
     size_t i = 0;
@@ -131,14 +132,14 @@ static size_t put_histograms_record(Buf *b, Buf *scratch, const JournalHistogram
         put_histogram(scratch, &v[i], base, i > 0 ? &before : NULL, &layout);
         before = layout;
     }
-    journal_put_record(b, JOURNAL_HISTOGRAMS, buf_str(scratch));
+    journal_encoder_put(e, b, JOURNAL_HISTOGRAMS, buf_str(scratch));
     return i;
 }
 
-void journal_put_histograms(Buf *b, Buf *scratch, const JournalHistogram *v, size_t n) {
+void journal_put_histograms(JournalEncoder *e, Buf *b, const JournalHistogram *v, size_t n) {
     int64_t newest = n > 0 ? newest_of(v, n) : 0;
     for (size_t at = 0; at < n;) {
-        at += put_histograms_record(b, scratch, v + at, n - at, newest);
+        at += put_histograms_record(e, b, v + at, n - at, newest);
     }
 }
 

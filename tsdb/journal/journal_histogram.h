@@ -15,8 +15,8 @@ typedef struct JournalHistogram {
     HistogramSample sample;
 } JournalHistogram;
 
-/* All histograms of a commit in as many records as needed; `scratch` is only working space. */
-void journal_put_histograms(Buf *b, Buf *scratch, const JournalHistogram *v, size_t n);
+/* All histograms of a commit in as many records as needed. */
+void journal_put_histograms(JournalEncoder *e, Buf *b, const JournalHistogram *v, size_t n);
 
 typedef struct JournalHistograms {
     const uint8_t *p, *end;

@@ -47,6 +47,7 @@ static int read_records(Replay *r, JournalReader *reader, Segment *s, const char
     int outcome;
     s->size = reader->at;
     r->commit.n = 0;
+    r->how->begin(r->how->arg);
     while ((outcome = journal_reader_next(reader, &rec)) == JOURNAL_RECORD) {
         if (!journal_type_name(rec.type) && !(rec.type & JOURNAL_TYPE_OPTIONAL)) {
             char what[96];

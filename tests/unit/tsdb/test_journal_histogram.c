@@ -56,13 +56,18 @@ static Str payload_of(const JournalHistogram *v, size_t n, Buf *b, Buf *scratch)
     SegmentHeader h;
     JournalRecord rec;
     Str payload;
-    journal_put_segment_header(b, (SegmentHeader){1, 0});
-    journal_put_histograms(b, scratch, v, n);
+    JournalEncoder e;
+    ZstdCodec *zstd = zstd_codec_new(0);
+    journal_encoder_init(&e);
+    journal_put_segment_header(b, (SegmentHeader){1, 0, 0});
+    journal_put_histograms(&e, b, v, n);
+    journal_encoder_deinit(&e);
     journal_seal(b, JOURNAL_SEGMENT_HEADER);
     CHECK_INT(journal_reader_init(&r, b->p, b->n, &h), JOURNAL_RECORD);
     CHECK_INT(journal_reader_next(&r, &rec), JOURNAL_RECORD);
     CHECK_INT(rec.type, JOURNAL_HISTOGRAMS);
-    CHECK_INT(journal_record_payload(&rec, scratch, &payload), 0);
+    CHECK_INT(journal_record_payload(&rec, zstd, scratch, &payload), 0);
+    zstd_codec_free(zstd);
     return payload;
 }
 
@@ -118,8 +123,12 @@ TEST (a_large_commit_is_split) {
     for (uint32_t i = 0; i < 60000; i++) {
         v[i] = (JournalHistogram){i, {.t = 1000, .h = i % 2 ? &integer : &custom}};
     }
-    journal_put_segment_header(&b, (SegmentHeader){1, 0});
-    journal_put_histograms(&b, &scratch, v, 60000);
+    JournalEncoder e;
+    ZstdCodec *zstd = zstd_codec_new(0);
+    journal_encoder_init(&e);
+    journal_put_segment_header(&b, (SegmentHeader){1, 0, 0});
+    journal_put_histograms(&e, &b, v, 60000);
+    journal_encoder_deinit(&e);
     journal_seal(&b, JOURNAL_SEGMENT_HEADER);
     JournalReader r;
     SegmentHeader h;
@@ -131,7 +140,7 @@ TEST (a_large_commit_is_split) {
         JournalHistograms it;
         JournalHistogram got;
         Str payload;
-        CHECK_INT(journal_record_payload(&rec, &scratch, &payload), 0);
+        CHECK_INT(journal_record_payload(&rec, zstd, &scratch, &payload), 0);
         CHECK_INT(journal_histograms_init(&it, payload, &arena), 0);
         while (journal_histograms_next(&it, &got) > 0) {
             CHECK_INT(got.slot, seen);
@@ -140,6 +149,7 @@ TEST (a_large_commit_is_split) {
         records++;
         arena_reset(&arena);
     }
+    zstd_codec_free(zstd);
     CHECK_INT(seen, 60000);
     CHECK(records > 1);
     arena_deinit(&arena);

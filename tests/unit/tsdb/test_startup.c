@@ -1,0 +1,164 @@
+/* Starting again: what an earlier life or an earlier version left, and what others put there. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "support/test.h"
+#include "tsdb/tsdb.h"
+
+#define RANGE INT64_C(60000)
+
+static Tsdb *open_in(const char *dir) {
+    Tsdb *db;
+    Problem problem = {0};
+    TsdbOptions o = {.dir = dir,
+                     .block_range_ms = RANGE,
+                     .block_range_max_ms = RANGE,
+                     .sync_interval_ms = 20,
+                     .journal_segment_bytes = 4096,
+                     .replay_threads = 2};
+    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+    int r = tsdb_open(&o, &db, &problem);
+    if (r < 0) {
+        printf("# %s\n", problem.text);
+    }
+    CHECK_INT(r, 0);
+    return db;
+}
+
+static int number_of(Labels l) {
+    Str s = labels_get(l, STR("series"));
+    int n = 0;
+    for (size_t i = 1; i < s.n; i++) {
+        n = n * 10 + (s.p[i] - '0');
+    }
+    return n;
+}
+
+typedef double (*ValueFn)(int series, int64_t t);
+
+/* Samples of m{} with t >= from: how many, each as value() has it, rising in time. */
+static size_t count(Tsdb *db, int64_t from, ValueFn value) {
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    SampleRun run;
+    Matcher m;
+    size_t n = 0;
+    CHECK_INT(matcher_init(&m, MATCH_EQ, LABEL_NAME, STR("m"), NULL), 0);
+    CHECK_INT(storage_querier(tsdb_storage(db), from, TIME_MAX_MS, &q), 0);
+    CHECK_INT(querier_select(q, &m, 1, NULL, NULL, &set), 0);
+    while (series_set_next(set, &s) > 0) {
+        int64_t last = INT64_MIN;
+        SampleIter *it = series_set_iter(set, &s, NULL);
+        while (sample_iter_next(it, &run) > 0) {
+            for (uint32_t i = 0; i < run.n; i++, n++) {
+                CHECK(run.t[i] > last);
+                CHECK_DOUBLE(run.f[i], value(number_of(s.labels), run.t[i]));
+                last = run.t[i];
+            }
+        }
+        sample_iter_free(it);
+    }
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&m);
+    return n;
+}
+
+static int append_step(Tsdb *db, int n_series, int64_t t, ValueFn value) {
+    Appender *a;
+    CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
+    for (int i = 0; i < n_series; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "s%d", i);
+        Label l[2] = {{LABEL_NAME, STR("m")}, {STR("series"), str_of(name)}};
+        SeriesRef ref = 0;
+        CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t, value(i, t)), APPEND_OK);
+    }
+    return appender_commit(a);
+}
+
+static double value_at(int series, int64_t t) { return (double)(t % 9777) / 4 + series; }
+
+/* ---- format version 1 of the journal */
+
+static int copy_file(void *arg, const char *name) {
+    CLEANUP(buf_deinit) Buf b = {0};
+    char *from = mem_printf("%s/journal_v1/%s", getenv("NARTHEX_TESTDATA"), name);
+    char *to = mem_printf("%s/%s", (const char *)arg, name);
+    CHECK_INT(file_read_whole(from, 1 << 20, &b), 0);
+    CHECK_INT(file_write_durable(to, b.p, b.n, 0666), 0);
+    mem_free(from);
+    mem_free(to);
+    return 0;
+}
+
+/* The version that wrote it appended six series for 140 seconds, those of odd seconds a little
+ * apart in time, and cut a block of the first minute in between. */
+static double value_v1(int series, int64_t t) { return (double)t / (series % 3 + 1); }
+
+TEST (a_journal_of_format_version_1_is_replayed_and_continued) {
+    char *journal = mem_printf("%s/journal", test_tmpdir());
+    char *from = mem_printf("%s/journal_v1", getenv("NARTHEX_TESTDATA"));
+    CHECK_INT(file_make_folder(journal), 0);
+    CHECK_INT(file_each_name(from, copy_file, journal), 0);
+    for (int i = 0; i < 3; i++) {
+        Tsdb *db = open_in(test_tmpdir());
+        CHECK_INT(count(db, 0, value_v1), (80 + i) * 6);
+        CHECK_INT(append_step(db, 6, (140 + i) * 1000, value_v1), 0);
+        CHECK_INT(count(db, 0, value_v1), (81 + i) * 6);
+        tsdb_close(db);
+    }
+    mem_free(journal);
+    mem_free(from);
+}
+
+/* ---- blocks that the head did not write */
+
+static int move_block(void *arg, const char *name) {
+    if (strlen(name) == 26) {
+        char *from = mem_printf("%s/%s", (const char *)arg, name);
+        char *to = mem_printf("%s/%s", test_tmpdir(), name);
+        CHECK_INT(file_rename(from, to), 0);
+        mem_free(from);
+        mem_free(to);
+    }
+    return 0;
+}
+
+/* Samples of series 0..3 in [from, to) as blocks of another database, moved into this one. */
+static void backfill(int64_t from, int64_t to) {
+    char *dir = mem_printf("%s/other", test_tmpdir());
+    Tsdb *db = open_in(dir);
+    for (int64_t t = from; t < to + RANGE; t += 1000) {
+        CHECK_INT(append_step(db, 4, t, value_at), 0);
+    }
+    CHECK_INT(tsdb_maintain(db), 0);
+    tsdb_close(db);
+    CHECK_INT(file_each_name(dir, move_block, dir), 0);
+    CHECK_INT(file_remove_tree(dir), 0);
+    mem_free(dir);
+}
+
+TEST (a_block_that_reaches_into_the_heads_time_hides_nothing_of_the_journal) {
+    Tsdb *db = open_in(test_tmpdir());
+    for (int64_t t = RANGE; t < 3 * RANGE; t += 1000) {
+        CHECK_INT(append_step(db, 7, t, value_at), 0);
+        if (t == 3 * RANGE - 15000) {
+            CHECK_INT(tsdb_maintain(db), 0); /* [RANGE, 2 RANGE) is a block now */
+        }
+    }
+    tsdb_close(db);
+    backfill(0, 3 * RANGE);
+    for (int i = 0; i < 2; i++) {
+        db = open_in(test_tmpdir());
+        CHECK_INT(count(db, RANGE, value_at), 7 * 120 + (size_t)i * 7);
+        CHECK_INT(append_step(db, 7, 3 * RANGE + i * 1000, value_at), 0);
+        CHECK_INT(count(db, 0, value_at), 4 * 60 + 7 * 121 + (size_t)i * 7);
+        tsdb_close(db);
+    }
+}
