@@ -3,7 +3,7 @@
  *     lock        held while open; empty after a clean end
  *     format      "narthex-tsdb 1\n"
  *     journal/    docs/formats/journal.md
- *     head_chunks/  full chunks of the head, made anew at each start
+ *     head_chunks/  full chunks of the head, docs/formats/head_chunks.md
  *     <ULID>/     blocks, docs/formats/block.md
  *     snapshots/
  */
@@ -250,6 +250,9 @@ static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
         bound = find_bound(db);
         head_set_min_valid(db->head, bound);
         journal_set_base(db->journal, MAX(bound, JOURNAL_BASE_NONE));
+        r = head_recover_chunks(db->head);
+    }
+    if (r == 0) {
         r = replay(db, o->replay_threads, problem);
     }
     if (r == 0) {
