@@ -228,3 +228,54 @@ TEST (chunk_files_that_are_gone_or_damaged_come_again_from_the_journal) {
     }
     mem_free(path);
 }
+
+/* ---- before the journal is read */
+
+static int open_range(Tsdb *db, int64_t mint, int64_t maxt, size_t *ret_series,
+                      size_t *ret_warnings) {
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    Matcher m;
+    Arena arena = ARENA_INIT(0);
+    Warnings w = {.arena = &arena};
+    *ret_series = 0;
+    int r = storage_querier(tsdb_storage(db), mint, maxt, &q);
+    if (r == 0) {
+        CHECK_INT(matcher_init(&m, MATCH_EQ, LABEL_NAME, STR("m"), NULL), 0);
+        CHECK_INT(querier_select(q, &m, 1, NULL, &w, &set), 0);
+        while (series_set_next(set, &s) > 0) {
+            ++*ret_series;
+        }
+        series_set_free(set);
+        querier_close(q);
+        matcher_deinit(&m);
+    }
+    *ret_warnings = w.list.n;
+    warnings_free(&w);
+    arena_deinit(&arena);
+    return r;
+}
+
+TEST (blocks_answer_before_the_journal_is_read_and_say_what_is_missing) {
+    Tsdb *db = open_in(test_tmpdir());
+    fill(db, 3, 0, 3 * RANGE, 1000);
+    CHECK_INT(tsdb_maintain(db), 0); /* the head begins at 2 RANGE */
+    tsdb_close(db);
+    TsdbOptions o = {.dir = test_tmpdir(), .block_range_ms = RANGE, .replay_later = true};
+    size_t series, warnings;
+    CHECK_INT(tsdb_open(&o, &db, NULL), 0);
+    CHECK_INT(open_range(db, 0, 2 * RANGE - 1, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 0);
+    CHECK_INT(open_range(db, 0, TIME_MAX_MS, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 1);
+    CHECK_INT(open_range(db, 2 * RANGE, TIME_MAX_MS, &series, &warnings), -EAGAIN);
+    CHECK_INT(tsdb_replay(db, NULL), 0);
+    CHECK_INT(open_range(db, 2 * RANGE, TIME_MAX_MS, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 0);
+    CHECK_INT(count(db, 0, value_at), 3 * 180);
+    tsdb_close(db);
+}
