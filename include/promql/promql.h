@@ -23,6 +23,8 @@ typedef struct PromqlOptions {
     int64_t timeout_ms;       /* 0 = 2 min */
     uint64_t samples_max;     /* 0 = 50,000,000 */
     uint64_t query_bytes_max; /* memory of one query; 0 = 4 GiB */
+    unsigned threads; /* that evaluate at a time, before queries get no helpers; 0 = one a query */
+    uint64_t split_work_min;  /* samples that are worth a helper; 0 = 40,000 */
     uint64_t total_bytes_max; /* memory of all queries together, answers included; 0 = no limit */
     int64_t subquery_step_ms; /* default step of subqueries (evaluation_interval); 0 = 1 min; may
                                  change on reload */

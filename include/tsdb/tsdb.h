@@ -22,6 +22,7 @@ typedef struct TsdbOptions {
     uint64_t journal_segment_bytes; /* 0 = 128 MiB */
     unsigned replay_threads;        /* 0 = number of cores */
     bool replay_later;              /* leave the journal to tsdb_replay() */
+    int64_t out_of_order_window_ms; /* 0 = samples are only taken in order */
 } TsdbOptions;
 
 /*
@@ -59,6 +60,7 @@ typedef struct TsdbSelector {
 int tsdb_delete(Tsdb *db, const TsdbSelector *sets, size_t n, int64_t mint, int64_t maxt);
 int tsdb_clean_tombstones(Tsdb *db);
 /* New limits after a configuration reload. */
+void tsdb_set_out_of_order_window(Tsdb *db, int64_t window_ms);
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes);
 /* Writes everything, the head too unless skip_head, as a database of its own into
  * dir/snapshots/<name> (blocks by hard link); name gets "20260102T030405Z-0123456789abcdef". */

@@ -25,11 +25,12 @@ typedef struct Values {
 
 static int charge(Values *k) {
     uint64_t now = k->seen.cap * sizeof(Seen) + k->labels.cap * sizeof(Labels);
-    k->ev->bytes_used += now - k->bytes_held;
+    Budget *bytes = k->ev->bytes;
+    budget_count(bytes, k->bytes_held, now);
     k->bytes_held = now;
-    if (k->ev->bytes_used <= k->ev->bytes_max)
+    if (budget_used(bytes) <= bytes->max)
         return 0;
-    return scope_alloc(&k->scope, 1, k->ev->bytes_max) ? 0 : -EINVAL;
+    return scope_alloc(&k->scope, 1, bytes->max) ? 0 : -EINVAL;
 }
 
 /* The labels with the value in them are grouped, so that by(value label) and without() work. */
@@ -163,7 +164,7 @@ int eval_count_values(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     int r = eval_vector(ev, n->aggregate.expr, g, &k.sink);
     if (r == 0)
         r = push_results(&k, out);
-    ev->bytes_used -= k.bytes_held;
+    budget_count(ev->bytes, k.bytes_held, 0);
     vec_free(&k.labels);
     vec_free(&k.seen);
     str_map_deinit(&k.results);

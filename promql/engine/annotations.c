@@ -10,6 +10,7 @@ void annotations_deinit(Annotations *a) {
     str_map_deinit(&a->by_text);
     vec_free(&a->list);
     arena_deinit(&a->arena);
+    *a = (Annotations){0};
 }
 
 static Annotation *entry(Annotations *a, Str text, bool *is_new) {
@@ -58,6 +59,17 @@ void annotations_add_fix(Annotations *a, uint32_t pos, Str text, const Monotonic
     f->bucket_max = MAX(f->bucket_max, fix->bucket_max);
     f->diff_max = MAX(f->diff_max, fix->diff_max);
     f->count += fix->count;
+}
+
+void annotations_move(Annotations *to, Annotations *from) {
+    for (size_t i = 0; i < from->list.n; i++) {
+        const Annotation *x = from->list.v[i];
+        if (x->is_fix)
+            annotations_add_fix(to, x->pos, x->text, &x->fix);
+        else
+            add(to, x->kind, x->pos, x->text)->occurrences += x->occurrences;
+    }
+    annotations_deinit(from);
 }
 
 static void add_whole_seconds(Buf *b, int64_t ms) { time_format_rfc3339(b, ms / 1000 * 1000); }

@@ -38,5 +38,7 @@ void annotations_add(Annotations *a, AnnotationKind kind, uint32_t pos, Str text
 /* Told with how often it was met. */
 void annotations_add_counted(Annotations *a, AnnotationKind kind, uint32_t pos, Str text);
 void annotations_add_fix(Annotations *a, uint32_t pos, Str text, const MonotonicityFix *fix);
+/* Adds all of `from`, in its order, which is empty then. */
+void annotations_move(Annotations *to, Annotations *from);
 /* The whole text as Prometheus words it, position at its end. */
 void annotation_format(const Annotation *a, Str query, Buf *b);

@@ -2,6 +2,7 @@
  * A query from text to answer: parse, plan, open what it reads, evaluate, copy the answer into
  * memory of its own.
  */
+#include "promql/engine/crew.h"
 #include "promql/engine/eval.h"
 #include "promql/engine/query.h"
 
@@ -13,11 +14,14 @@
 #define SAMPLES_MAX_DEFAULT UINT64_C(50000000)
 #define QUERY_BYTES_DEFAULT ((uint64_t)4 << 30)
 #define SUBQUERY_STEP_MS_DEFAULT MINUTE_MS
+/* Waking a helper costs about as much as some ten thousand samples. */
+#define SPLIT_WORK_MIN_DEFAULT 40000
 #define STEPS_MAX ((int64_t)1 << 31)
 
 struct PromqlEngine {
     PromqlOptions o; /* immutable but for: */
     _Atomic int64_t subquery_step_ms;
+    Crew crew;
     QueryList queries;
 };
 
@@ -33,7 +37,10 @@ PromqlEngine *promql_engine_new(const PromqlOptions *o) {
         e->o.samples_max = SAMPLES_MAX_DEFAULT;
     if (!e->o.query_bytes_max)
         e->o.query_bytes_max = QUERY_BYTES_DEFAULT;
+    if (!e->o.split_work_min)
+        e->o.split_work_min = SPLIT_WORK_MIN_DEFAULT;
     promql_engine_set_subquery_step(e, e->o.subquery_step_ms);
+    crew_init(&e->crew, e->o.threads);
     query_list_init(&e->queries, e->o.total_bytes_max);
     return e;
 }
@@ -41,6 +48,7 @@ PromqlEngine *promql_engine_new(const PromqlOptions *o) {
 void promql_engine_free(PromqlEngine *e) {
     if (!e)
         return;
+    crew_deinit(&e->crew);
     query_list_deinit(&e->queries);
     mem_free(e);
 }
@@ -65,6 +73,7 @@ typedef struct Run {
     Arena tree;
     Node *root;
     StatsFrame stats;
+    Budget bytes;
     PromqlQuery *entry;
 } Run;
 
@@ -367,7 +376,7 @@ static void finish(Run *q, int r, int64_t started) {
     res->stats.eval_total_s = res->stats.exec_total_s = seconds_since(started);
 }
 
-static void init_run(Run *q, const PromqlEngine *e, Storage *s) {
+static void init_run(Run *q, PromqlEngine *e, Storage *s) {
     const PromqlRequest *r = q->request;
     Eval *ev = &q->ev;
     q->result->time_ms = r->start_ms;
@@ -377,7 +386,9 @@ static void init_run(Run *q, const PromqlEngine *e, Storage *s) {
     ev->storage = s;
     ev->entry = q->entry;
     ev->cancel = &q->entry->stop;
-    ev->bytes_max = e->o.query_bytes_max;
+    q->bytes.max = e->o.query_bytes_max;
+    ev->bytes = &q->bytes;
+    ev->crew = &e->crew;
     ev->samples_max = e->o.samples_max;
     ev->warnings.arena = &ev->warnings_arena;
     scope_init(&ev->scope, ev);
@@ -420,9 +431,11 @@ PromqlResult *promql_exec(PromqlEngine *e, Storage *s, const PromqlRequest *r) {
     int64_t started = q.entry->started_ns;
     a->result.stats.queue_s = (double)(started - q.entry->asked_ns) / 1e9;
     init_run(&q, e, s);
+    crew_enter(&e->crew);
     int res = init_stats(&q);
     if (res == 0)
         res = evaluate(&q);
+    crew_leave(&e->crew);
     finish(&q, res, started);
     deinit_run(&q);
     keep_granted(a, query_leave(q.entry, &a->result));

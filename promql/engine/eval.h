@@ -1,5 +1,6 @@
 /*
- * The evaluator inside: what its files share. A query is evaluated by one thread. Every operator
+ * The evaluator inside: what its files share. A query is evaluated by one thread; where series are
+ * read, helpers may join it (split.h), each with an Eval of its own. Every operator
  * yields one series at a time as a Column over all steps of a Grid and pushes it into the Sink of
  * whoever asked, so nothing is held that an operator does not need to hold. Memory comes from
  * Scopes, arenas that draw on the one byte budget of the query. Functions return 0, or -EINVAL
@@ -27,6 +28,20 @@ typedef struct Grid {
 static inline int64_t grid_time(const Grid *g, size_t i) { return g->start + (int64_t)i * g->step; }
 
 /* ---- memory and limits */
+
+/* Bytes of a query, which its threads count together: of scopes and of the answer. */
+typedef struct Budget {
+    _Atomic uint64_t used;
+    _Atomic uint64_t granted; /* of the budget of all queries, at least */
+    uint64_t max;
+} Budget;
+static inline uint64_t budget_used(const Budget *b) {
+    return atomic_load_explicit(&b->used, memory_order_relaxed);
+}
+static inline void budget_count(Budget *b, uint64_t before, uint64_t now) {
+    if (now != before)
+        atomic_fetch_add_explicit(&b->used, now - before, memory_order_relaxed);
+}
 
 /* An arena that draws on the query's byte budget. NULL results have already failed the query. */
 typedef struct Scope {
@@ -183,10 +198,11 @@ struct Eval {
     int64_t end_ms;
     bool instant;
 
-    Scope scope;                    /* until the query ends */
-    uint64_t bytes_used, bytes_max; /* of scopes */
-    uint64_t bytes_beside;          /* of the answer */
-    uint64_t bytes_granted;         /* of the budget of all queries */
+    Scope scope; /* until the query ends */
+    Budget *bytes;
+    uint64_t bytes_beside; /* of the answer */
+    struct Crew *crew;
+    bool is_lane; /* of a split query (split.c) */
     uint64_t samples_current, samples_peak, samples_max;
     StatsFrame *stats;
     Annotations annotations;

@@ -107,7 +107,7 @@ uint64_t query_leave(PromqlQuery *q, const PromqlResult *res) {
 
 /* ---- while it runs */
 
-static PromqlOutcome reason_to_end(const PromqlQuery *q) {
+PromqlOutcome query_reason_to_end(const PromqlQuery *q) {
     const atomic_bool *gone = q->request->cancel;
     if (atomic_load_explicit(&q->killed, memory_order_relaxed) ||
         atomic_load_explicit(&q->list->stopping, memory_order_relaxed) ||
@@ -119,7 +119,7 @@ static PromqlOutcome reason_to_end(const PromqlQuery *q) {
 PromqlOutcome query_look(PromqlQuery *q, uint64_t bytes, uint64_t samples) {
     atomic_store_explicit(&q->bytes, bytes, memory_order_relaxed);
     atomic_store_explicit(&q->samples, samples, memory_order_relaxed);
-    return reason_to_end(q);
+    return query_reason_to_end(q);
 }
 
 bool query_grow(PromqlQuery *q, uint64_t bytes) {
@@ -201,7 +201,7 @@ void query_list_watch(QueryList *l) {
     pthread_mutex_lock(&l->mutex);
     for (PromqlQuery *q = l->first, *next; q; q = next) {
         next = q->next;
-        PromqlOutcome why = reason_to_end(q);
+        PromqlOutcome why = query_reason_to_end(q);
         if (why == PROMQL_OK)
             continue;
         atomic_store_explicit(&q->stop, true, memory_order_relaxed);

@@ -63,6 +63,7 @@ uint64_t query_leave(PromqlQuery *q, const PromqlResult *res);
 
 /* PROMQL_OK: go on. Else why not; and the query's progress is noted. */
 PromqlOutcome query_look(PromqlQuery *q, uint64_t bytes, uint64_t samples);
+PromqlOutcome query_reason_to_end(const PromqlQuery *q);
 /* Makes sure that the query holds `bytes` of the shared budget; false when all of it is taken. */
 bool query_grow(PromqlQuery *q, uint64_t bytes);
 void query_give_back(QueryList *l, uint64_t bytes);

@@ -1,22 +1,36 @@
 #include "promql/engine/range_window.h"
 
 #include "promql/engine/samples.h"
+#include "promql/engine/split.h"
 
+/* A call: what is the same for all series. */
 typedef struct RangeRun {
+    SeriesReader reader;
     Eval *ev;
     RangeInput in;
     RangeKernel kernel;
     Sink *out;
-    Scope scope, per_series;
-    SampleBuf buf;
-    uint32_t *windows[4];
-    Column *column;
+    Scope scope;
+    const Selection *selection;
+    bool detect_resets, keep_starts;
+    int64_t after, upto;    /* samples in (after, upto] are read */
     const Grid *child_grid; /* of a subquery */
     DupCheck dup;
     bool check_dup, drop_name;
+} RangeRun;
+
+/* What a thread keeps from series to series. */
+typedef struct RangeLane {
+    const RangeRun *run;
+    Eval *ev;
+    Scope *scope;
+    RangeInput in;
+    SampleBuf buf;
+    SampleIter *it;
+    uint32_t *windows[4];
     uint64_t scratch_cap;
     StatsFrame *stats; /* of the query, not of a subquery in it */
-} RangeRun;
+} RangeLane;
 
 /* What annotations point at. */
 static const Node *first_argument(const RangeInput *in) {
@@ -77,26 +91,40 @@ static uint64_t fill_windows(const RangeInput *in, const int64_t *t, size_t n, i
     return most;
 }
 
-static int count_windows(RangeRun *run) {
-    Eval *ev = run->ev;
-    const RangeInput *in = &run->in;
-    StatsFrame *frame = ev->stats;
-    ev->stats = run->stats;
-    for (size_t i = 0; i < in->grid.n; i++) {
+static void count_windows(RangeLane *l) {
+    const RangeInput *in = &l->in;
+    StatsFrame *s = l->stats;
+    uint64_t total = 0;
+    for (size_t i = 0; !in->hlo && !s->per_step && i < in->grid.n; i++)
+        total += in->hi[i] - in->lo[i];
+    for (size_t i = 0; (in->hlo || s->per_step) && i < in->grid.n; i++) {
         uint64_t n = in->hi[i] - in->lo[i];
         for (uint32_t k = 0; k < range_histograms(in, i); k++)
             n += histogram_weight(in->histograms[in->hlo[i] + k]);
-        stats_add(ev, i, n);
+        total += n;
+        if (s->per_step)
+            s->per_step[i] += n;
     }
-    if (!run->child_grid)
-        ev->stats->read += in->n_floats + in->n_histograms;
-    ev->stats = frame;
+    s->total += total;
+    if (!l->run->child_grid)
+        s->read += in->n_floats + in->n_histograms;
+}
+
+static int histogram_windows(RangeLane *l, int64_t before, int64_t behind, uint64_t *held) {
+    RangeInput *in = &l->in;
+    for (int k = 2; k < 4; k++)
+        if (!l->windows[k] && !(l->windows[k] = SCOPE_ARRAY(l->scope, uint32_t, in->grid.n)))
+            return -EINVAL;
+    *held +=
+        fill_windows(in, l->buf.ht.v, l->buf.ht.n, before, behind, l->windows[2], l->windows[3]);
+    in->hlo = l->windows[2];
+    in->hhi = l->windows[3];
     return 0;
 }
 
-static int make_windows(RangeRun *run) {
-    RangeInput *in = &run->in;
-    SampleBuf *b = &run->buf;
+static int make_windows(RangeLane *l, uint64_t *held) {
+    RangeInput *in = &l->in;
+    const SampleBuf *b = &l->buf;
     in->n_floats = b->t.n;
     in->float_t = b->t.v;
     in->float_v = b->v.v;
@@ -107,32 +135,20 @@ static int make_windows(RangeRun *run) {
     in->histogram_st = b->hst.n ? b->hst.v : NULL;
     int64_t before = in->range_ms + (in->anchored || in->smoothed ? in->lookback_ms : 0);
     int64_t behind = in->smoothed ? in->lookback_ms : 0;
-    uint64_t most =
-        fill_windows(in, b->t.v, b->t.n, before, behind, run->windows[0], run->windows[1]);
-    in->lo = run->windows[0];
-    in->hi = run->windows[1];
+    *held = fill_windows(in, b->t.v, b->t.n, before, behind, l->windows[0], l->windows[1]);
+    in->lo = l->windows[0];
+    in->hi = l->windows[1];
     in->hlo = in->hhi = NULL;
-    if (b->ht.n) {
-        for (int k = 2; k < 4; k++)
-            if (!run->windows[k] &&
-                !(run->windows[k] = SCOPE_ARRAY(&run->scope, uint32_t, in->grid.n)))
-                return -EINVAL;
-        most +=
-            fill_windows(in, b->ht.v, b->ht.n, before, behind, run->windows[2], run->windows[3]);
-        in->hlo = run->windows[2];
-        in->hhi = run->windows[3];
-    }
-    if (b->t.n > run->scratch_cap) {
-        run->scratch_cap = b->t.cap;
-        in->scratch = SCOPE_ARRAY(&run->scope, double, run->scratch_cap);
+    if (b->ht.n && histogram_windows(l, before, behind, held) < 0)
+        return -EINVAL;
+    if (b->t.n > l->scratch_cap) {
+        l->scratch_cap = b->t.cap;
+        in->scratch = SCOPE_ARRAY(l->scope, double, l->scratch_cap);
         if (!in->scratch)
             return -EINVAL;
     }
-    uint64_t held = run->ev->samples_current;
-    if (eval_samples_add(run->ev, most) < 0)
-        return -EINVAL;
-    run->ev->samples_current = held;
-    return count_windows(run);
+    count_windows(l);
+    return 0;
 }
 
 static bool keeps_name(FunctionId id) {
@@ -162,28 +178,23 @@ static void annotate_non_counter(Eval *ev, const RangeInput *in) {
     annotate(ev, ANNOTATION_INFO, in->arg, "metric might not be a counter, %.*s", SA(buf_str(&b)));
 }
 
-/* One series is in the buffer: its column, if it has cells. */
-static int finish_series(RangeRun *run, Labels labels, bool drop_name) {
+/* One series is in the buffer: its column. */
+static int fill_column(RangeLane *l, Labels labels, Column *c, uint64_t *held) {
+    l->in.labels = c->labels = labels;
+    if (!l->buf.t.n && !l->buf.ht.n)
+        return 0;
+    return make_windows(l, held) < 0 ? -EINVAL : l->run->kernel(l->ev, &l->in, c);
+}
+
+static int give_column(RangeRun *run, Column *c) {
     Eval *ev = run->ev;
-    RangeInput *in = &run->in;
-    in->labels = labels;
-    if (!run->buf.t.n && !run->buf.ht.n)
-        return 0;
-    if (make_windows(run) < 0)
-        return -EINVAL;
-    Column *c = run->column;
-    column_clear(c);
-    c->labels = labels;
-    c->drop_name = drop_name;
-    if (run->kernel(ev, in, c) < 0)
-        return -EINVAL;
-    if (!column_count(c))
-        return 0;
-    bool floats = false;
-    for (size_t i = 0; i < c->n && !floats; i++)
-        floats = c->kind[i] == CELL_FLOAT;
-    if (floats && (in->id == FN_RATE || in->id == FN_INCREASE))
-        annotate_non_counter(ev, in);
+    const RangeInput *in = &run->in;
+    if (in->id == FN_RATE || in->id == FN_INCREASE) {
+        RangeInput named = *in;
+        named.labels = c->labels;
+        if (memchr(c->kind, CELL_FLOAT, c->n))
+            annotate_non_counter(ev, &named);
+    }
     if (run->drop_name && column_drop_name(ev, c) < 0)
         return -EINVAL;
     if (run->check_dup && dup_check_add(&run->dup, c, 0, true, SAME_LABELSET) < 0)
@@ -191,47 +202,96 @@ static int finish_series(RangeRun *run, Labels labels, bool drop_name) {
     return run->out->push(run->out, c);
 }
 
+static void lane_deinit(RangeLane *l) {
+    sample_iter_free(l->it);
+    samples_deinit(&l->buf);
+}
+
+static int lane_init(RangeLane *l, const RangeRun *run, Eval *ev, Scope *scope) {
+    *l = (RangeLane){.run = run, .ev = ev, .scope = scope, .in = run->in, .stats = ev->stats};
+    samples_init(&l->buf, ev, scope);
+    l->buf.detect_resets = run->detect_resets;
+    l->buf.keep_starts = run->keep_starts;
+    l->windows[0] = SCOPE_ARRAY(scope, uint32_t, run->in.grid.n);
+    l->windows[1] = SCOPE_ARRAY(scope, uint32_t, run->in.grid.n);
+    return l->windows[0] && l->windows[1] ? 0 : -EINVAL;
+}
+
 static bool uses_starts(FunctionId id) {
     return id == FN_RATE || id == FN_INCREASE || id == FN_IRATE || id == FN_RESETS;
 }
 
-static int each_series(RangeRun *run, const Node *selector) {
-    Selection *sel;
-    int r = selection_of(run->ev, selector, &sel);
-    const RangeInput *in = &run->in;
-    bool wide = in->anchored || in->smoothed;
-    run->buf.detect_resets = selector->vector.detect_resets;
-    run->buf.keep_starts = run->ev->o->start_timestamps && uses_starts(in->id);
-    int64_t after = in->ref - in->range_ms - (wide ? in->lookback_ms : 0);
-    int64_t upto = range_ref(in, in->grid.n - 1) + (in->smoothed ? in->lookback_ms : 0);
-    SampleIter *it = NULL;
-    for (size_t k = 0; r == 0 && k < sel->n; k++) {
-        scope_reset(&run->per_series);
-        it = series_set_iter(sel->set, &sel->series[k], it);
-        samples_clear(&run->buf);
-        r = samples_read(&run->buf, it, after, upto);
-        if (r == 0)
-            r = finish_series(run, sel->series[k].labels, false);
-        if (r == 0 && (k & 15) == 15)
-            r = eval_check(run->ev);
-    }
-    sample_iter_free(it);
-    return r;
+/* ---- series of a selection */
+
+static void *lane_open(SeriesReader *r, Eval *ev, Scope *scope) {
+    RangeLane *l = SCOPE_NEW(scope, RangeLane);
+    return l && lane_init(l, (RangeRun *)r, ev, scope) == 0 ? l : NULL;
 }
 
-/* Columns of a subquery are the samples of a range. */
+static void lane_close(void *state) { lane_deinit(state); }
+
+static int lane_read(void *state, size_t k, Scope *scope, Column *c, uint64_t *held) {
+    RangeLane *l = state;
+    const RangeRun *run = l->run;
+    const Series *s = &run->selection->series[k];
+    l->in.scope = l->buf.scope = scope;
+    l->it = series_set_iter(run->selection->set, s, l->it);
+    samples_clear(&l->buf);
+    c->drop_name = false;
+    if (samples_read(&l->buf, l->it, run->after, run->upto) < 0)
+        return -EINVAL;
+    return fill_column(l, s->labels, c, held);
+}
+
+static int lane_give(SeriesReader *r, size_t k, Column *c) {
+    (void)k;
+    return give_column((RangeRun *)r, c);
+}
+
+static int each_series(RangeRun *run, const Node *selector) {
+    Selection *sel;
+    if (selection_of(run->ev, selector, &sel) < 0)
+        return -EINVAL;
+    const RangeInput *in = &run->in;
+    bool wide = in->anchored || in->smoothed;
+    run->selection = sel;
+    run->detect_resets = selector->vector.detect_resets;
+    run->keep_starts = run->ev->o->start_timestamps && uses_starts(in->id);
+    run->after = in->ref - in->range_ms - (wide ? in->lookback_ms : 0);
+    run->upto = range_ref(in, in->grid.n - 1) + (in->smoothed ? in->lookback_ms : 0);
+    run->reader = (SeriesReader){.open = lane_open,
+                                 .close = lane_close,
+                                 .read = lane_read,
+                                 .give = lane_give,
+                                 .n_series = sel->n,
+                                 .samples_each = samples_between(run->after, run->upto)};
+    return split_series(run->ev, &run->reader, in->grid.n);
+}
+
+/* ---- columns of a subquery, which are the samples of a range */
+
 typedef struct SubquerySink {
     Sink sink;
     RangeRun *run;
+    RangeLane lane;
+    Scope per_series;
+    Column *column;
 } SubquerySink;
 
 static int subquery_push(Sink *sink, Column *c) {
-    RangeRun *run = ((SubquerySink *)sink)->run;
-    scope_reset(&run->per_series);
-    samples_clear(&run->buf);
-    if (samples_add_column(&run->buf, run->child_grid, c) < 0)
+    SubquerySink *k = (SubquerySink *)sink;
+    Eval *ev = k->run->ev;
+    uint64_t window = 0, held = ev->samples_current;
+    scope_reset(&k->per_series);
+    samples_clear(&k->lane.buf);
+    column_clear(k->column);
+    k->column->drop_name = c->drop_name;
+    if (samples_add_column(&k->lane.buf, k->run->child_grid, c) < 0 ||
+        fill_column(&k->lane, c->labels, k->column, &window) < 0 ||
+        eval_samples_add(ev, window) < 0)
         return -EINVAL;
-    return finish_series(run, c->labels, c->drop_name);
+    ev->samples_current = held;
+    return column_count(k->column) ? give_column(k->run, k->column) : 0;
 }
 
 int subquery_grid(Eval *ev, const Node *n, const Grid *g, Grid *ret) {
@@ -258,13 +318,20 @@ static int each_subquery_series(RangeRun *run, const Node *n) {
         return 0;
     run->child_grid = &child;
     StatsFrame inner = {0}, *outer = ev->stats;
-    ev->stats = &inner;
+    SubquerySink sink = {.sink = {subquery_push}, .run = run};
+    scope_init(&sink.per_series, ev);
+    sink.column = column_new(&run->scope, run->in.grid.n);
     uint64_t held = ev->samples_current;
-    SubquerySink sink = {{subquery_push}, run};
-    int r = eval_vector_whole(ev, n->subquery.expr, &child, &sink.sink);
+    int r = lane_init(&sink.lane, run, ev, &run->scope);
+    sink.lane.in.scope = sink.lane.buf.scope = &sink.per_series;
+    ev->stats = &inner;
+    r = r < 0 || !sink.column ? -EINVAL
+                              : eval_vector_whole(ev, n->subquery.expr, &child, &sink.sink);
     ev->stats = outer;
     ev->stats->read += inner.read;
     ev->samples_current = held;
+    lane_deinit(&sink.lane);
+    scope_deinit(&sink.per_series);
     run->child_grid = NULL;
     return r;
 }
@@ -307,27 +374,14 @@ static const Node *range_argument(const Node *call) {
     return NULL;
 }
 
-static int run_buffers(RangeRun *run, const Grid *g) {
-    run->column = column_new(&run->scope, g->n);
-    run->windows[0] = SCOPE_ARRAY(&run->scope, uint32_t, g->n);
-    run->windows[1] = SCOPE_ARRAY(&run->scope, uint32_t, g->n);
-    return run->column && run->windows[0] && run->windows[1] ? 0 : -EINVAL;
-}
-
 static void run_init(RangeRun *run) {
-    run->in.scope = &run->per_series;
     run->in.lookback_ms = run->ev->lookback_ms;
-    run->stats = run->ev->stats;
     scope_init(&run->scope, run->ev);
-    scope_init(&run->per_series, run->ev);
-    samples_init(&run->buf, run->ev, &run->per_series);
     dup_check_init(&run->dup, &run->scope);
 }
 
 static void run_deinit(RangeRun *run) {
     dup_check_deinit(&run->dup);
-    samples_deinit(&run->buf);
-    scope_deinit(&run->per_series);
     scope_deinit(&run->scope);
 }
 
@@ -352,8 +406,6 @@ static int run_over(RangeRun *run, const Node *call, const Grid *g) {
     run->drop_name = !keeps_name(in->id);
     run->check_dup = !ev->o->delayed_name_removal && in->id != FN_ABSENT_OVER_TIME &&
                      (run->drop_name ? !name_is_pinned(ev, arg) : !selector);
-    if (run_buffers(run, g) < 0)
-        return -EINVAL;
     return selector ? each_series(run, arg->matrix.vector) : each_subquery_series(run, arg);
 }
 
@@ -383,9 +435,7 @@ int smoothed_columns(Eval *ev, const Node *n, const Grid *g, Sink *out) {
                            .ref_step = s->at == AT_TIME ? 0 : g->step,
                            .smoothed = true}};
     run_init(&run);
-    int r = run_buffers(&run, g);
-    if (r == 0)
-        r = each_series(&run, n);
+    int r = each_series(&run, n);
     run_deinit(&run);
     return r;
 }

@@ -7,7 +7,7 @@ void samples_init(SampleBuf *b, Eval *ev, Scope *scope) {
 }
 
 void samples_deinit(SampleBuf *b) {
-    b->ev->bytes_used -= b->bytes_held;
+    budget_count(b->ev->bytes, b->bytes_held, 0);
     vec_free(&b->t);
     vec_free(&b->v);
     vec_free(&b->ht);
@@ -20,12 +20,14 @@ void samples_deinit(SampleBuf *b) {
 int samples_charge(SampleBuf *b) {
     uint64_t now =
         8 * ((uint64_t)b->t.cap + b->v.cap + b->ht.cap + b->h.cap + b->st.cap + b->hst.cap);
-    Eval *ev = b->ev;
-    ev->bytes_used += now - b->bytes_held;
-    b->bytes_held = now;
-    if (ev->bytes_used <= ev->bytes_max)
+    if (now == b->bytes_held)
         return 0;
-    return scope_alloc(b->scope, 1, ev->bytes_max) ? 0 : -EINVAL; /* says what is exceeded */
+    Budget *bytes = b->ev->bytes;
+    budget_count(bytes, b->bytes_held, now);
+    b->bytes_held = now;
+    if (budget_used(bytes) <= bytes->max)
+        return 0;
+    return scope_alloc(b->scope, 1, bytes->max) ? 0 : -EINVAL; /* says what is exceeded */
 }
 
 static size_t first_after(const int64_t *t, size_t n, int64_t x) {

@@ -11,49 +11,50 @@ void scope_init(Scope *s, Eval *ev) { *s = (Scope){.ev = ev}; }
 void scope_deinit(Scope *s) {
     if (!s->ev)
         return;
-    s->ev->bytes_used -= s->arena.used;
+    budget_count(s->ev->bytes, s->arena.used, 0);
     s->arena.max = 0;
     arena_deinit(&s->arena);
 }
 
 void scope_reset(Scope *s) {
-    s->ev->bytes_used -= s->arena.used;
+    uint64_t before = s->arena.used;
     arena_reset(&s->arena);
-    s->ev->bytes_used += s->arena.used;
+    budget_count(s->ev->bytes, before, s->arena.used);
 }
 
 int eval_bytes_exceeded(Eval *ev) {
     return eval_fail(ev, PROMQL_EXECUTION,
                      "query needs more than %llu bytes of memory: its byte budget is exceeded "
                      "(--query.max-memory-per-query raises it)",
-                     (unsigned long long)ev->bytes_max);
+                     (unsigned long long)ev->bytes->max);
 }
 
 /* The query holds `bytes` from now on, of its own budget and of that of all queries. */
 static int bytes_take(Eval *ev, uint64_t bytes) {
-    if (LIKELY(bytes <= ev->bytes_granted))
+    if (LIKELY(bytes <= atomic_load_explicit(&ev->bytes->granted, memory_order_relaxed)))
         return 0;
-    if (bytes > ev->bytes_max)
+    if (bytes > ev->bytes->max)
         return eval_bytes_exceeded(ev);
     if (!query_grow(ev->entry, bytes))
         return eval_fail(ev, PROMQL_EXECUTION,
                          "all queries together need more than %llu bytes of memory: the byte "
                          "budget of all queries is exceeded (--query.max-memory-total raises it)",
                          (unsigned long long)ev->entry->list->bytes_max);
-    ev->bytes_granted = bytes;
+    atomic_store_explicit(&ev->bytes->granted, bytes, memory_order_relaxed);
     return 0;
 }
 
 int eval_bytes_beside(Eval *ev, uint64_t bytes) {
+    budget_count(ev->bytes, ev->bytes_beside, bytes);
     ev->bytes_beside = bytes;
-    return bytes_take(ev, ev->bytes_used + bytes);
+    return bytes_take(ev, budget_used(ev->bytes));
 }
 
 void *scope_alloc(Scope *s, size_t n, size_t size) {
     Eval *ev = s->ev;
     size_t total, before = s->arena.used;
-    uint64_t held = ev->bytes_used + ev->bytes_beside;
-    uint64_t left = ev->bytes_max > held ? ev->bytes_max - held : 0;
+    uint64_t held = budget_used(ev->bytes), max = ev->bytes->max;
+    uint64_t left = max > held ? max - held : 0;
     /* A ceiling of 0 would mean none. */
     s->arena.max = before + left + !(before + left);
     if (__builtin_mul_overflow(n, size, &total) ||
@@ -62,10 +63,10 @@ void *scope_alloc(Scope *s, size_t n, size_t size) {
         return NULL;
     }
     void *p = arena_alloc(&s->arena, total);
-    ev->bytes_used += s->arena.used - before;
+    budget_count(ev->bytes, before, s->arena.used);
     if (!p)
         (void)eval_bytes_exceeded(ev);
-    return p && bytes_take(ev, ev->bytes_used + ev->bytes_beside) == 0 ? p : NULL;
+    return p && bytes_take(ev, budget_used(ev->bytes)) == 0 ? p : NULL;
 }
 
 void *scope_zalloc(Scope *s, size_t n, size_t size) {
@@ -97,7 +98,8 @@ int eval_fail(Eval *ev, PromqlOutcome outcome, const char *fmt, ...) {
 }
 
 int eval_check(Eval *ev) {
-    switch (query_look(ev->entry, ev->bytes_used + ev->bytes_beside, ev->stats->read)) {
+    switch (ev->is_lane ? query_reason_to_end(ev->entry)
+                        : query_look(ev->entry, budget_used(ev->bytes), ev->stats->read)) {
     case PROMQL_OK: return 0;
     case PROMQL_TIMEOUT:
         return eval_fail(ev, PROMQL_TIMEOUT, "query timed out in expression evaluation");

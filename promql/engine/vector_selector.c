@@ -8,6 +8,7 @@
 #include "promql/engine/aggregate.h"
 #include "promql/engine/native.h"
 #include "promql/engine/range_window.h"
+#include "promql/engine/split.h"
 
 /* The range of evaluation times of a part of the tree, and what stands around it. */
 typedef struct Around {
@@ -248,6 +249,10 @@ bool name_is_pinned(Eval *ev, const Node *n) {
         case FN_LAST_OVER_TIME:
         case FN_FIRST_OVER_TIME:
         case FN_HISTOGRAM_QUANTILES: return false;
+        case FN_SORT:
+        case FN_SORT_DESC:
+        case FN_SORT_BY_LABEL:
+        case FN_SORT_BY_LABEL_DESC: return name_is_pinned(ev, n->call.args[0]);
         case FN_HISTOGRAM_QUANTILE:
         case FN_HISTOGRAM_FRACTION: return true;
         default:
@@ -391,13 +396,14 @@ static void repeat_first(Column *c, int64_t *times) {
     }
 }
 
-static int count_stats(Eval *ev, const Column *c) {
+static void count_stats(Eval *ev, const Column *c) {
     uint64_t before = ev->stats->total;
-    for (size_t i = 0; i < c->n; i++)
+    if (!c->h && !ev->stats->per_step)
+        ev->stats->total += column_count(c);
+    for (size_t i = 0; (c->h || ev->stats->per_step) && i < c->n; i++)
         if (c->kind[i])
             stats_add(ev, i, c->kind[i] == CELL_HISTOGRAM ? histogram_weight(c->h[i]) : 1);
     ev->stats->read += ev->stats->total - before;
-    return 0;
 }
 
 /* For timestamp() and start_timestamp(): in seconds. */
@@ -411,49 +417,95 @@ static void cells_to_times(Column *c, const int64_t *times) {
     c->h = NULL;
 }
 
+/* ---- series of a selection */
+
+typedef struct InstantRun {
+    SeriesReader reader;
+    const Node *node;
+    const Grid *grid;
+    const Selection *selection;
+    SelectorCells what;
+    int64_t first; /* evaluation time, shifted */
+    Sink *out;
+} InstantRun;
+
+typedef struct InstantLane {
+    const InstantRun *run;
+    Eval *ev;
+    SampleIter *it;
+    int64_t *times;
+} InstantLane;
+
+static void *lane_open(SeriesReader *r, Eval *ev, Scope *scope) {
+    InstantLane *l = SCOPE_NEW(scope, InstantLane);
+    if (!l)
+        return NULL;
+    l->run = (InstantRun *)r;
+    l->ev = ev;
+    if (l->run->what == SELECTOR_SAMPLES)
+        return l;
+    l->times = SCOPE_ARRAY(scope, int64_t, l->run->grid->n);
+    return l->times ? l : NULL;
+}
+
+static void lane_close(void *state) { sample_iter_free(((InstantLane *)state)->it); }
+
+static int lane_read(void *state, size_t k, Scope *scope, Column *c, uint64_t *held) {
+    InstantLane *l = state;
+    const InstantRun *run = l->run;
+    const Series *s = &run->selection->series[k];
+    bool fixed = run->node->vector.shift.at == AT_TIME;
+    InstantWalk w = {.ref = run->first,
+                     .ref_step = run->grid->step,
+                     .lookback = l->ev->lookback_ms,
+                     .n = fixed ? 1 : run->grid->n,
+                     .last_t = INT64_MIN,
+                     .detect_resets = run->node->vector.detect_resets,
+                     .times = l->times,
+                     .starts = run->what == SELECTOR_STARTS};
+    (void)held;
+    c->labels = s->labels;
+    c->drop_name = false;
+    l->it = series_set_iter(run->selection->set, s, l->it);
+    if (instant_column(&w, l->it, c, scope) < 0)
+        return -EINVAL;
+    if (fixed)
+        repeat_first(c, l->times);
+    if (l->times)
+        cells_to_times(c, l->times);
+    count_stats(l->ev, c);
+    return 0;
+}
+
+static int lane_give(SeriesReader *r, size_t k, Column *c) {
+    (void)k;
+    InstantRun *run = (InstantRun *)r;
+    return run->out->push(run->out, c);
+}
+
 int selector_columns(Eval *ev, const Node *n, const Grid *g, SelectorCells what, Sink *out) {
     Selection *sel;
     int r = selection_of(ev, n, &sel);
     if (r < 0)
         return r;
-    Scope scope, per_series;
-    scope_init(&scope, ev);
-    scope_init(&per_series, ev);
     const TimeShift *shift = &n->vector.shift;
-    bool fixed = shift->at == AT_TIME;
-    Column *c = column_new(&scope, g->n);
-    bool times_only = what != SELECTOR_SAMPLES;
-    int64_t *times = times_only ? SCOPE_ARRAY(&scope, int64_t, g->n) : NULL;
-    SampleIter *it = NULL;
-    r = c && (times || !times_only) ? 0 : -EINVAL;
-    for (size_t k = 0; k < sel->n && r == 0; k++) {
-        scope_reset(&per_series);
-        column_clear(c);
-        c->labels = sel->series[k].labels;
-        c->drop_name = false;
-        InstantWalk w = {.ref = (fixed ? shift->at_ms : g->start) - shift->offset_ms,
-                         .ref_step = g->step,
-                         .lookback = ev->lookback_ms,
-                         .n = fixed ? 1 : g->n,
-                         .last_t = INT64_MIN,
-                         .detect_resets = n->vector.detect_resets,
-                         .times = times,
-                         .starts = what == SELECTOR_STARTS};
-        it = series_set_iter(sel->set, &sel->series[k], it);
-        r = instant_column(&w, it, c, &per_series);
-        if (r == 0)
-            r = eval_tick(ev, g->n + 4096);
-        if (fixed)
-            repeat_first(c, times);
-        if (r == 0 && times)
-            cells_to_times(c, times);
-        if (r == 0 && column_count(c))
-            r = count_stats(ev, c) < 0 ? -EINVAL : out->push(out, c);
-    }
-    sample_iter_free(it);
-    scope_deinit(&per_series);
-    scope_deinit(&scope);
-    return r;
+    int64_t first = (shift->at == AT_TIME ? shift->at_ms : g->start) - shift->offset_ms;
+    int64_t last = shift->at == AT_TIME ? first : first + (int64_t)(g->n - 1) * g->step;
+    InstantRun run = {
+        .reader = {.open = lane_open,
+                   .close = lane_close,
+                   .read = lane_read,
+                   .give = lane_give,
+                   .n_series = sel->n,
+                   .samples_each = samples_between(first - ev->lookback_ms, last)},
+        .node = n,
+        .grid = g,
+        .selection = sel,
+        .what = what,
+        .first = first,
+        .out = out,
+    };
+    return split_series(ev, &run.reader, g->n);
 }
 
 int sample_times(Eval *ev, const Selection *s, size_t k, const Grid *g, int64_t offset,

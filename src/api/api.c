@@ -27,7 +27,9 @@ static bool answers_always(Str path) {
                                         "/api/v1/status/config",
                                         "/api/v1/status/runtimeinfo",
                                         "/api/v1/status/summary",
-                                        "/api/v1/live"};
+                                        "/api/v1/live",
+                                        "/api/v1/notifications",
+                                        "/api/v1/notifications/live"};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         if (str_eqc(path, paths[i])) {
             return true;

@@ -68,6 +68,7 @@ typedef struct Api {
     Str page_title;
     struct Live *live; /* event streams */
     struct QueryLive *query_live;
+    struct Notifications *notifications;
     const ApiHooks *hooks;
     void *server;
 } Api;

@@ -1,8 +1,10 @@
-/* /live, /query_live, and where alerts stand on their way out, for those who ask once. */
+/* /live, /query_live, /notifications, and where alerts stand on their way out, for those who ask
+ * once. */
 #include <stdio.h>
 
 #include "api/handlers.h"
 #include "api/live.h"
+#include "api/notifications.h"
 #include "api/query_live.h"
 #include "api/reply.h"
 #include "api/rows.h"
@@ -15,6 +17,19 @@ void api_live(HttpExchange *x, void *arg) {
 void api_query_live(HttpExchange *x, void *arg) {
     const Api *api = arg;
     query_live_add(api->query_live, x);
+}
+
+void api_notifications(HttpExchange *x, void *arg) {
+    const Api *api = arg;
+    Reply r;
+    reply_begin(&r, x);
+    notifications_write(api->notifications, &r.b);
+    reply_end(&r, NULL, 0, NULL, 0);
+}
+
+void api_notifications_live(HttpExchange *x, void *arg) {
+    const Api *api = arg;
+    notifications_add(api->notifications, x);
 }
 
 void api_alerts_delivery(HttpExchange *x, void *arg) {

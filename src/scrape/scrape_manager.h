@@ -71,6 +71,8 @@ typedef struct PoolView {
 
 /* Pools by name. A result of fn other than 0 ends the walk and is returned. */
 int scrape_manager_each_pool(ScrapeManager *m, int (*fn)(void *arg, const PoolView *p), void *arg);
+/* The configuration of a pool, good until the next scrape_manager_apply(); NULL: no such pool. */
+const ScrapeConfig *scrape_manager_config(const ScrapeManager *m, Str pool);
 /* Targets of one pool, or of all (STR_NULL). Views are good during the call. */
 int scrape_manager_each_active(ScrapeManager *m, Str pool,
                                int (*fn)(void *arg, const TargetView *t), void *arg);

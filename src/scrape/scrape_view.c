@@ -14,6 +14,14 @@ int scrape_manager_each_pool(ScrapeManager *m, int (*fn)(void *arg, const PoolVi
     return r;
 }
 
+const ScrapeConfig *scrape_manager_config(const ScrapeManager *m, Str pool) {
+    for (size_t i = 0; i < m->pools.n; i++) {
+        if (str_eqc(pool, m->pools.v[i]->name))
+            return m->pools.v[i]->rules->config;
+    }
+    return NULL;
+}
+
 static TargetView view_of(const ScrapePool *p, const ScrapeTarget *t) {
     return (TargetView){
         .pool = str_of(p->name),

@@ -14,6 +14,7 @@
 
 #include "api/api.h"
 #include "api/live.h"
+#include "api/notifications.h"
 #include "api/query_live.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -178,6 +179,7 @@ static void apply_all(Server *s, Loaded *l) {
                  L_STR("section", s->loaded.config->unsupported[i]));
     }
     apply_retention(s);
+    tsdb_set_out_of_order_window(s->tsdb, root->storage.tsdb.out_of_order_window_ms);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
     query_log_apply(s->engine, root->global.query_log_file);
     apply_scraping(s);
@@ -199,6 +201,9 @@ static void note_reload(Server *s, bool ok) {
     if (ok) {
         s->last_config_ms = clock_wall_ms();
         metric_set(s->reload_time_gauge, (double)s->last_config_ms / 1000);
+    }
+    if (s->api.notifications) {
+        notifications_set(s->api.notifications, NOTIFICATION_RELOAD_FAILED, !ok);
     }
 }
 
@@ -357,6 +362,8 @@ static void stop(void *arg) {
     web_guard_stop(s->guard);
     live_stop(s->api.live);
     query_live_stop(s->api.query_live);
+    notifications_set(s->api.notifications, NOTIFICATION_STOPPING, true);
+    notifications_stop(s->api.notifications);
     if (s->api.tsdb) { /* else it is still being opened, or never was */
         tsdb_stop_maintenance(s->tsdb);
     }
@@ -452,6 +459,9 @@ static void setup_api(Server *s) {
                    .server = s};
     s->api.live = live_new(&s->api);
     s->api.query_live = query_live_new(&s->api);
+    s->api.notifications =
+        notifications_new(s->loop, (size_t)flag_int("web.max-notifications-subscribers"));
+    notifications_set(s->api.notifications, NOTIFICATION_STARTING, true);
 }
 
 /* ---- start
@@ -468,6 +478,8 @@ static void open_database(void *arg) {
                      .retention_ms = retention_ms,
                      .retention_bytes = retention_bytes,
                      .block_range_ms = flag_int("storage.tsdb.min-block-duration"),
+                     .out_of_order_window_ms =
+                         s->loaded.config->root.storage.tsdb.out_of_order_window_ms,
                      .sync_interval_ms = flag_int("storage.tsdb.journal-sync-interval"),
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
                      .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size,
@@ -548,6 +560,7 @@ static void database_opened(void *arg) {
     note_reload(s, true);
     s->api.ready = true;
     metric_set(s->ready_gauge, 1);
+    notifications_set(s->api.notifications, NOTIFICATION_STARTING, false);
     loop_timer_after(&s->maintain_timer, MAINTAIN_INTERVAL_MS);
     if (flag_bool("config.auto-reload") || feature_on(FEATURE_AUTO_RELOAD)) {
         watch_files(s);
@@ -598,8 +611,11 @@ static int start_listening(Server *s, Problem *p) {
     return 0;
 }
 
+static unsigned core_count(void) { return (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L); }
+
 static PromqlEngine *new_engine(void) {
     return promql_engine_new(&(PromqlOptions){
+        .threads = core_count(),
         .lookback_ms = flag_int("query.lookback-delta"),
         .timeout_ms = flag_int("query.timeout"),
         .samples_max = (uint64_t)flag_int("query.max-samples"),
@@ -629,7 +645,7 @@ static void setup_metrics(Server *s) {
 /* Threads: two ingest workers keep up with what two cores can parse; queries wait for one another
  * beyond their number. */
 static int start_loop(Server *s) {
-    unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+    unsigned cores = core_count();
     int r = loop_new(&s->loop);
     if (r == 0) {
         r = http_client_new(s->loop, &s->client);
@@ -711,6 +727,7 @@ void server_free(Server *s) {
     work_pool_free(s->ingest);
     work_pool_free(s->queries);
     query_live_free(s->api.query_live);
+    notifications_free(s->api.notifications);
     query_watch_stop(&s->query_watch);
     work_pool_free(s->background);
     rule_manager_free(s->rules);

@@ -423,10 +423,71 @@ def running_queries_are_a_topic(folder, running):
     wait_for("its end", lambda: s.topic("queries") == {}, 60)
 
 
+def notifications_tell_of_failed_reloads_and_of_the_end(folder, running):
+    server = Narthex(folder, scrape_config(), ["--web.enable-lifecycle", "--web.max-notifications-subscribers=2"])
+    running.append(server)
+    assert server.get("/api/v1/notifications").json() == {"status": "success", "data": []}
+    s = Stream(f"{server.url}/api/v1/notifications/live")
+    running.append(s)
+    assert s.answer.getheader("Content-Type") == "text/event-stream"
+    good = scrape_config()
+    server.write("prometheus.yml", "bad: [")
+    assert request(server.url + "/-/reload", method="POST").status == 500
+    told, = server.get("/api/v1/notifications").json()["data"]
+    assert told["text"] == "Configuration reload has failed." and told["active"] is True and told["date"][:2] == "20"
+    wait_for("the banner", lambda: s.events and s.events[0][1] == told)
+    late = Stream(f"{server.url}/api/v1/notifications/live")
+    running.append(late)
+    wait_for("the banner, again", lambda: late.events and late.events[0][1] == told)
+    assert server.get("/api/v1/notifications/live").status == 204
+    server.write("prometheus.yml", good)
+    assert request(server.url + "/-/reload", method="POST").status == 200
+    wait_for("its end", lambda: len(s.events) == 2)
+    assert s.events[1][1] == {**told, "active": False}
+    assert server.get("/api/v1/notifications").json()["data"] == []
+    assert server.stop() == 0
+    wait_for("the last word", lambda: s.ended and "shutting down" in s.events[-1][1]["text"])
+
+
+def relabelling_is_shown_step_by_step(folder, running):
+    config = """scrape_configs:
+  - job_name: j
+    static_configs: [{targets: ['127.0.0.1:1']}]
+    relabel_configs:
+      - {source_labels: [__address__], target_label: instance, replacement: 'x-$1'}
+      - {source_labels: [instance], regex: 'x-b.*', action: drop}
+      - {regex: kind, action: labeldrop}
+"""
+    server = Narthex(folder, config)
+    running.append(server)
+
+    def steps(labels):
+        a = server.get("/api/v1/targets/relabel_steps", scrapePool="j", labels=json.dumps(labels))
+        assert a.status == 200, a.body
+        return a.json()["data"]["steps"]
+    first, second, third = steps({"__address__": "a:1", "kind": "k"})
+    assert first == {"rule": {"source_labels": ["__address__"], "separator": ";", "regex": "(.*)", "target_label": "instance",
+                              "replacement": "x-$1", "action": "replace"},
+                     "output": {"__address__": "a:1", "instance": "x-a:1", "kind": "k"}, "keep": True}, first
+    assert second["keep"] is True and third["output"] == {"__address__": "a:1", "instance": "x-a:1"}, third
+    first, second, third = steps({"__address__": "b:1"})
+    assert first["keep"] and not second["keep"] and second["output"] == {} and not third["keep"]
+    for params, text in (({}, "no scrapePool"), ({"scrapePool": "j"}, "no labels"),
+                         ({"scrapePool": "j", "labels": "{"}, "error parsing labels"),
+                         ({"scrapePool": "j", "labels": '{"a":1}'}, "error parsing labels"),
+                         ({"scrapePool": "z", "labels": "{}"}, 'scrape pool "z" not found')):
+        a = server.get("/api/v1/targets/relabel_steps", **params)
+        assert a.status == 400 and text in a.json()["error"], (params, a.body)
+    yaml = server.get("/api/v1/scrape_pools/config", scrapePool="j").json()["data"]["yaml"]
+    assert yaml.startswith("job_name: j\n") and "action: labeldrop" in yaml and "scrape_interval: 1m" in yaml, yaml
+    assert server.get("/api/v1/scrape_pools/config").status == 400
+    assert server.get("/api/v1/scrape_pools/config", scrapePool="z").status == 400
+
+
 run(a_stream_begins_full_and_goes_on_with_differences, a_stream_tells_only_the_topics_it_was_asked_for,
     a_reader_that_comes_back_gets_what_is_new, silent_streams_get_heartbeats,
     a_slow_reader_holds_nobody_up_and_catches_up, streams_have_a_ceiling_and_places_come_free,
     streams_end_with_the_server, streams_need_tls_and_a_password_where_others_do,
     alerts_tell_where_their_notifications_stand, alerts_that_go_nowhere_say_so, what_alertmanagers_answered_is_told,
     the_summary_is_told_while_the_rest_is_not_ready, a_query_goes_on, live_queries_are_checked_and_have_ceilings,
-    running_queries_are_a_topic)
+    running_queries_are_a_topic, notifications_tell_of_failed_reloads_and_of_the_end, relabelling_is_shown_step_by_step)

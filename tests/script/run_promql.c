@@ -1,8 +1,8 @@
 /*
  * Runs test scripts through the query engine, as TAP.
- *     run_promql FILE...        one point an eval
- *     run_promql -l LIST DIR    LIST has lines "file evals"; one point a file of DIR, which must
- * have so many evals and pass them all; other *.test of DIR are only counted
+ *     run_promql [-t N] FILE...        one point an eval; -t: every query is split over N threads
+ *     run_promql [-t N] -l LIST DIR    LIST has lines "file evals"; one point a file of DIR, which
+ * must have so many evals and pass them all; other *.test of DIR are only counted
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -19,8 +19,12 @@ typedef struct Run {
     size_t evals, passed; /* of the current file */
 } Run;
 
+static unsigned threads;
+
 static PromqlEngine *engine_new(void) {
-    PromqlOptions o = {.experimental_functions = true,
+    PromqlOptions o = {.threads = threads,
+                       .split_work_min = threads ? 1 : 0,
+                       .experimental_functions = true,
                        .duration_expr = true,
                        .delayed_name_removal = true,
                        .fill_modifiers = true,
@@ -155,6 +159,11 @@ static void run_list(Run *run, const char *list_path, const char *dir) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 2 && strcmp(argv[1], "-t") == 0) {
+        threads = (unsigned)atoi(argv[2]);
+        argc -= 2;
+        argv += 2;
+    }
     bool listed = argc == 4 && strcmp(argv[1], "-l") == 0;
     Run run = {.engine = engine_new(), .each = !listed};
     if (listed)

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "storage/merge.h"
+#include "tsdb/head/head_late.h"
 
 #define RANGE_DEFAULT_MS (2 * HOUR_MS)
 #define RANGE_MAX_CEILING_MS (31 * DAY_MS)
@@ -307,6 +308,9 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     if (r == 0) {
         r = open_parts(db, o, problem);
     }
+    if (r == 0) {
+        tsdb_set_out_of_order_window(db, o->out_of_order_window_ms);
+    }
     if (r == 0 && !o->replay_later) {
         r = tsdb_replay(db, problem);
     }
@@ -342,6 +346,10 @@ void tsdb_close(Tsdb *db) {
 }
 
 Storage *tsdb_storage(Tsdb *db) { return &db->base; }
+
+void tsdb_set_out_of_order_window(Tsdb *db, int64_t window_ms) {
+    atomic_store(&db->head->late_window, window_ms);
+}
 
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes) {
     atomic_store(&db->retention_ms, retention_ms);
@@ -454,6 +462,12 @@ static int open_queriers(Tsdb *db, int64_t mint, int64_t maxt, bool head, Querie
             if (r == 0) {
                 vec_push(parts, q);
             }
+        }
+    }
+    if (head && r == 0) {
+        r = head_late_querier(db->head, mint, maxt, &q); /* last: what came in order wins */
+        if (r == 0 && q) {
+            vec_push(parts, tombstone_querier_new(q, tombstones_ref(db->blocks->head)));
         }
     }
     return r;
