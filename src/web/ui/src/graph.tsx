@@ -1,41 +1,28 @@
-// The graph of a range query: uPlot draws, and is loaded when needed; the legend and what stands beside the pointer
-// are ours.
+// The graph of a range query as lines: uPlot draws, and is loaded when needed; the legend and the table beside the
+// pointer are ours.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type uPlot from 'uplot';
-import type { Labels, Series } from './api';
-import { clock, seriesText, short, timeText } from './format';
+import type { Series } from './api';
+import { seriesText, short, timeText } from './format';
 import { Many } from './parts';
+import { type PlotProps, Window, axis, css, follow, heightFor, placeTip, shared, timeTicks, valueTicks, without } from './plot';
 
-export type Plotter = typeof uPlot;
-export interface GraphProps {
-  plotter: Plotter;
-  series: Series[]; start: number; end: number; step: number; stacked: boolean;
-  onZoom: (from: number, to: number) => void;
-}
+export interface GraphProps extends PlotProps { stacked: boolean }
 
 const colours = 10;
 const dashes = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
-const css = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const two = (n: number) => String(n).padStart(2, '0');
-
-// What all series have in common is said once, above the legend; what is left tells them apart.
-function shared(series: Series[]): Labels {
-  const all: Labels = {};
-  if (series.length > 1)
-    for (const [k, v] of Object.entries(series[0].metric)) if (series.every((s) => s.metric[k] === v)) all[k] = v;
-  return all;
-}
-const without = (m: Labels, common: Labels) =>
-  seriesText(Object.fromEntries(Object.entries(m).filter(([k]) => !(k in common))));
-
 type Column = (number | null)[];
 
-function columnsOf({ series, start, end, step }: GraphProps): { x: number[]; ys: Column[] } {
+// A native histogram in a line graph counts by its number of observations.
+const pointsOf = (s: Series): [number, string][] => s.values
+  ?? (s.histograms as [number, { count: string }][] | undefined)?.map(([t, h]) => [t, h.count]) ?? [];
+
+function columnsOf({ series, start, end, step }: PlotProps): { x: number[]; ys: Column[] } {
   const n = Math.floor((end - start) / step + 1e-6) + 1;
   const x = Array.from({ length: n }, (_, i) => start + i * step);
   const ys = series.map((s) => {
     const y: Column = new Array<number | null>(n).fill(null);
-    for (const [t, v] of s.values ?? []) {
+    for (const [t, v] of pointsOf(s)) {
       const i = Math.round((t - start) / step), number = Number(v);
       if (i >= 0 && i < n && Number.isFinite(number)) y[i] = number;
     }
@@ -49,71 +36,71 @@ function stack(ys: Column[], shown: boolean[]): Column[] {
   return ys.map((y, k) => (shown[k] ? y.map((v, i) => (sum[i] += v ?? 0)) : y));
 }
 
-function timeTicks(_: uPlot, splits: number[], _axis: number, _space: number, incr: number): string[] {
-  let day = 0;
-  return splits.map((t) => {
-    const c = clock(t * 1000), date = `${two(c.mo)}-${two(c.d)}`;
-    if (incr >= 86400) return date;
-    const text = `${two(c.h)}:${two(c.mi)}${incr < 60 ? `:${two(c.s)}` : ''}`;
-    const turned = day !== 0 && day !== c.d;
-    day = c.d;
-    return turned ? `${text}\n${date}` : text;
-  });
-}
+const tipRows = 8;
 
-function valueTicks(_: uPlot, splits: number[]): string[] {
-  const max = Math.max(...splits.map(Math.abs)), incr = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-  const [unit, size] = ([['P', 1e15], ['T', 1e12], ['G', 1e9], ['M', 1e6], ['k', 1e3]] as const).find((u) => max >= u[1]) ?? ['', 1];
-  if (max > 0 && max < 1e-4) return splits.map((v) => (v === 0 ? '0' : v.toExponential(1)));
-  let digits = 0;
-  while (digits < 8 && splits.some((v) => Math.abs(Number((v / size).toFixed(digits)) * size - v) > incr * 1e-3)) digits++;
-  return splits.map((v) => (v === 0 ? '0' : `${(v / size).toFixed(digits)}${unit}`));
-}
-
-// Beside the pointer: the time, and the nearest series with its value.
+// Beside the pointer: the time and the values there, those nearest to it, the nearest marked.
 function pointerPlugin(names: string[], raw: Column[], onNearest: (k: number) => void): uPlot.Plugin {
   const tip = document.createElement('div'), dot = document.createElement('div');
   tip.className = 'tip';
   dot.className = 'tip-dot';
-  const time = document.createElement('div'), value = document.createElement('strong'), name = document.createElement('div');
-  tip.append(time, value, name);
   const hide = () => { tip.hidden = dot.hidden = true; onNearest(-1); };
+  const line = (k: number, value: number, near: boolean) => {
+    const row = document.createElement('div'), mark = document.createElement('span'), name = document.createElement('span');
+    const number = document.createElement('span');
+    row.className = near ? 'tip-row near' : 'tip-row';
+    mark.className = `swatch s${k % colours}`;
+    name.textContent = names[k];
+    number.textContent = String(value);
+    number.className = 'num';
+    row.append(mark, name, number);
+    return row;
+  };
   return { hooks: {
     init: (u) => { u.over.append(dot, tip); hide(); },
     setCursor: (u) => {
       const { idx, top, left } = u.cursor;
       if (idx == null || top == null || left == null || left < 0) return hide();
-      let best = -1, far = Infinity;
+      const all: { k: number; y: number; far: number }[] = [];
       for (let k = 1; k < u.data.length; k++) {
         const v = u.data[k][idx];
         if (!u.series[k].show || v == null || raw[k - 1][idx] === null) continue;
-        const d = Math.abs(u.valToPos(v, 'y') - top);
-        if (d < far) { far = d; best = k; }
+        const y = u.valToPos(v, 'y');
+        all.push({ k: k - 1, y, far: Math.abs(y - top) });
       }
-      if (best < 0) return hide();
-      const x = u.valToPos(u.data[0][idx], 'x'), y = u.valToPos(u.data[best][idx]!, 'y');
+      if (!all.length) return hide();
+      all.sort((a, b) => a.far - b.far);
+      const best = all[0], x = u.valToPos(u.data[0][idx], 'x');
+      const time = document.createElement('div');
       time.textContent = timeText(u.data[0][idx] * 1000);
-      value.textContent = String(raw[best - 1][idx]);
-      name.textContent = names[best - 1];
+      time.className = 'tip-time';
+      const rows = all.slice(0, tipRows).sort((a, b) => a.y - b.y).map((s) => line(s.k, raw[s.k][idx]!, s === best));
+      tip.replaceChildren(time, ...rows);
+      if (all.length > tipRows) {
+        const more = document.createElement('div');
+        more.className = 'tip-time';
+        more.textContent = `and ${all.length - tipRows} more`;
+        tip.append(more);
+      }
       tip.hidden = dot.hidden = false;
-      dot.style.transform = `translate(${x - 4}px, ${y - 4}px)`;
-      dot.style.background = css(`--s${(best - 1) % colours}`);
-      const w = tip.offsetWidth, h = tip.offsetHeight, room = u.over.clientWidth;
-      tip.style.transform = `translate(${x + 14 + w > room ? Math.max(0, x - w - 14) : x + 14}px, ${Math.min(Math.max(0, y - h / 2), u.over.clientHeight - h)}px)`;
-      onNearest(best - 1);
+      dot.style.transform = `translate(${x - 4}px, ${best.y - 4}px)`;
+      dot.style.background = css(`--s${best.k % colours}`);
+      placeTip(tip, u, x, best.y);
+      onNearest(best.k);
     },
   } };
 }
 
-function optionsOf(p: GraphProps, names: string[], raw: Column[], width: number, onNearest: (k: number) => void): uPlot.Options {
-  const axis = (over: uPlot.Axis): uPlot.Axis => ({ stroke: () => css('--dim'), font: `11px ${css('--sans')}`,
-    grid: { stroke: () => css('--grid'), width: 1 }, ticks: { stroke: () => css('--grid'), width: 1, size: 4 }, ...over });
-  const one = p.series.length === 1, few = raw.map((y) => y.reduce<number>((n, v) => (v === null ? n : n + 1), 0) < 3);
+function optionsOf(p: GraphProps, names: string[], raw: Column[], width: number, view: Window, onNearest: (k: number) => void): uPlot.Options {
+  const one = p.series.length === 1;
+  const lonely = raw.map((y) => {
+    let n = 0;
+    for (let i = 0; i < y.length && n < 3; i++) if (y[i] !== null) n++;
+    return n < 3;
+  });
   const ink = Array.from({ length: colours }, (_, k) => () => css(`--s${k}`));
   return {
-    width, height: Math.max(240, Math.min(420, Math.round(width * 0.38))), legend: { show: false },
-    cursor: { points: { show: false }, drag: { x: true, y: false, setScale: false } },
-    scales: { x: { time: true, range: () => [p.start, p.end] }, y: { range: (_u, min, max) => {
+    width, height: heightFor(width), legend: { show: false }, ...view.options(),
+    scales: { x: { time: true, range: () => [view.from, view.to] }, y: { range: (_u, min, max) => {
       if (min == null || max == null) return [0, 1];
       if (min === max) return min === 0 ? [0, 1] : [Math.min(0, min * 1.2), Math.max(0, max * 1.2)];
       const pad = (max - min) * 0.06, low = min >= 0 && (p.stacked || min < (max - min) * 0.5) ? 0 : min - pad;
@@ -121,22 +108,18 @@ function optionsOf(p: GraphProps, names: string[], raw: Column[], width: number,
     } } },
     axes: [axis({ values: timeTicks, space: 70, size: 34 }), axis({ values: valueTicks, size: 56, gap: 4 })],
     series: [{}, ...names.map((_, k): uPlot.Series => ({
-      stroke: ink[k % colours], width: 1.5, dash: dashes[Math.floor(k / colours) % dashes.length],
+      stroke: ink[k % colours], width: names.length > 200 ? 1 : 1.5, dash: dashes[Math.floor(k / colours) % dashes.length],
       fill: p.stacked || one ? () => `color-mix(in srgb, ${css(`--s${k % colours}`)} ${p.stacked ? 45 : 12}%, transparent)` : undefined,
-      points: { show: (_u, _k, from, to) => to - from < 3 || few[k], size: 5 }, spanGaps: false }))],
+      points: { show: (_u, _k, from, to) => to - from < 3 || lonely[k], size: 5 }, spanGaps: false }))],
     bands: p.stacked ? names.slice(1).map((_, k) => ({ series: [k + 2, k + 1] as [number, number] })) : undefined,
-    hooks: { setSelect: [(u) => {
-      if (u.select.width > 4) p.onZoom(u.posToVal(u.select.left, 'x'), u.posToVal(u.select.left + u.select.width, 'x'));
-      u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    }] },
     plugins: [pointerPlugin(names, raw, onNearest)],
   };
 }
 
 export function Graph(p: GraphProps) {
   const box = useRef<HTMLDivElement>(null);
-  const plot = useRef<uPlot | undefined>(undefined);
   const legend = useRef<HTMLDivElement>(null);
+  const view = useRef<Window | undefined>(undefined);
   const common = useMemo(() => shared(p.series), [p.series]);
   const names = useMemo(() => p.series.map((s) => without(s.metric, common)), [p.series]);
   const [hidden, setHidden] = useState<Set<string>>(new Set());
@@ -148,22 +131,14 @@ export function Graph(p: GraphProps) {
       legend.current?.querySelector('.near')?.classList.remove('near');
       legend.current?.querySelector(`[data-k="${k}"]`)?.classList.add('near');
     };
+    view.current = new Window(p);
     const data = [x, ...(p.stacked ? stack(ys, shown) : ys)] as uPlot.AlignedData;
-    const u = plot.current = new p.plotter(optionsOf(p, names, ys, box.current!.clientWidth, near), data, box.current!);
-    shown.forEach((s, k) => { if (!s) u.setSeries(k + 1, { show: false }); });
-    const size = new ResizeObserver(() => {
-      const w = box.current!.clientWidth;
-      if (w && w !== u.width) u.setSize({ width: w, height: u.height });
-    });
-    size.observe(box.current!);
-    const redraw = () => u.redraw(false, true);
-    const theme = new MutationObserver(redraw), media = matchMedia('(prefers-color-scheme: dark)');
-    theme.observe(document.documentElement, { attributes: true });
-    media.addEventListener('change', redraw);
-    return () => { size.disconnect(); theme.disconnect(); media.removeEventListener('change', redraw); u.destroy(); };
+    const options = optionsOf(p, names, ys, box.current!.clientWidth, view.current, near);
+    options.series.forEach((s, k) => { if (k) s.show = shown[k - 1]; });
+    return follow(new p.plotter(options, data, box.current!), box.current!);
   }, [x, ys, p.stacked, hidden]);
 
-  // A click shows one series alone, or all again; with Ctrl it hides or shows that one.
+  // A click shows one series alone, or all again; with Ctrl or Shift it hides or shows that one.
   const pick = (name: string, many: boolean) => {
     const next = new Set(hidden);
     if (many) {
@@ -177,14 +152,15 @@ export function Graph(p: GraphProps) {
   };
   const last = (k: number) => { for (let i = ys[k].length - 1; i >= 0; i--) if (ys[k][i] !== null) return ys[k][i]; return null; };
   return <div class="graph">
-    <div class="plot" ref={box} role="img" aria-label={`Graph of ${names.length} series; the table shows the same as text`} />
+    <div class="plot" ref={box} role="img" tabIndex={0} onKeyDown={(e) => view.current?.key(e)}
+      aria-label={`Graph of ${names.length} series; the table shows the same as text. Arrows move it in time, plus and minus zoom.`} />
     {Object.keys(common).length > 0 && <p class="common"><span class="dim">All have </span>
       <span class="series">{seriesText(common)}</span></p>}
     <div class="legend" ref={legend} role="group" aria-label="Series">
       <Many items={names} rowHeight={26} row={(n, k) => {
         const v = last(k);
         return <button type="button" key={k} data-k={k} aria-pressed={shown[k]} title="Click: this alone. Ctrl click: hide or show"
-          onClick={(e) => pick(n, e.ctrlKey || e.metaKey)}><span class={`swatch s${k % colours}`} />
+          onClick={(e) => pick(n, e.ctrlKey || e.metaKey || e.shiftKey)}><span class={`swatch s${k % colours}`} />
           <span class="series">{n}</span><span class="num">{v === null ? '' : short(v)}</span></button>;
       }} />
     </div>

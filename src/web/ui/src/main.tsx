@@ -80,9 +80,9 @@ function useKeys(help: () => void) {
   useEffect(() => {
     let lead = 0;
     const onKey = (e: KeyboardEvent) => {
-      const t = e.target as HTMLElement;
+      const t = e.composedPath()[0] as HTMLElement;
       const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName) || t.isContentEditable;
-      if (e.key === 'Escape' && typing) t.blur();
+      if (e.key === 'Escape' && typing && !e.defaultPrevented) t.blur();
       if (typing || e.ctrlKey || e.metaKey || e.altKey || document.querySelector('dialog[open]')) return;
       const after = Date.now() - lead < 1000;
       lead = 0;

@@ -1,26 +1,30 @@
 // The queries of the Explore page as its address: Prometheus' parameters, old (g0.tab=0) and new (g0.tab=graph).
 import { durationText, parseDuration, parseTime, timeText } from './format';
 
+export type Tab = 'table' | 'graph' | 'explain';
+export type Mode = 'lines' | 'stacked' | 'heatmap';
 export interface Panel {
-  id: number; expr: string; tab: 'table' | 'graph';
+  id: number; expr: string; tab: Tab;
   range: number; // seconds
   end: number; // ms, 0 = now; of a table: its moment
   step: number; // seconds, 0 = chosen by the range
-  stacked: boolean;
+  mode: Mode | ''; // '' = what fits the result
 }
 
 let ids = 0;
 export const newPanel = (over: Partial<Panel> = {}): Panel =>
-  ({ id: ids++, expr: '', tab: 'table', range: 3600, end: 0, step: 0, stacked: false, ...over });
+  ({ id: ids++, expr: '', tab: 'table', range: 3600, end: 0, step: 0, mode: '', ...over });
 
 function readPanel(p: Map<string, string>): Panel {
-  const tab = p.get('tab') === '0' || p.get('tab') === 'graph' ? 'graph' : 'table';
+  const asked = p.get('tab'), shape = p.get('display_mode');
+  const tab = asked === '0' || asked === 'graph' ? 'graph' : asked === 'explain' ? 'explain' : 'table';
   const range = parseDuration(p.get('range_input') ?? '');
-  const end = parseTime((tab === 'graph' ? p.get('end_input') : p.get('moment_input')) ?? p.get('end_input') ?? '', true);
+  const end = parseTime((tab !== 'table' ? p.get('end_input') : p.get('moment_input')) ?? p.get('end_input') ?? '', true);
   const step = p.get('res_type') === 'fixed' || !p.has('res_type')
     ? parseDuration(p.get('res_step') ?? p.get('step_input') ?? '') : NaN;
   return newPanel({ expr: p.get('expr') ?? '', tab, range: range > 0 ? range : 3600, end: end > 0 ? end : 0,
-    step: step > 0 ? step : 0, stacked: p.get('display_mode') === 'stacked' || p.get('stacked') === '1' });
+    step: step > 0 ? step : 0, 
+    mode: shape === 'lines' || shape === 'stacked' || shape === 'heatmap' ? shape : p.get('stacked') === '1' ? 'stacked' : '' });
 }
 
 export function readPanels(search: string): Panel[] {
@@ -43,14 +47,14 @@ export function writePanels(panels: Panel[]): string {
   panels.forEach((q, i) => {
     p.set(`g${i}.expr`, q.expr);
     p.set(`g${i}.tab`, q.tab);
-    if (q.tab === 'graph') {
+    if (q.tab !== 'table') {
       p.set(`g${i}.range_input`, durationText(q.range));
       if (q.end) p.set(`g${i}.end_input`, utcText(q.end));
       if (q.step) {
         p.set(`g${i}.res_type`, 'fixed');
         p.set(`g${i}.res_step`, String(q.step));
       }
-      if (q.stacked) p.set(`g${i}.display_mode`, 'stacked');
+      if (q.mode) p.set(`g${i}.display_mode`, q.mode);
     } else if (q.end) p.set(`g${i}.moment_input`, utcText(q.end));
   });
   return `?${p.toString()}`;
