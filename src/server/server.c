@@ -651,6 +651,7 @@ static PromqlEngine *new_engine(void) {
         .fill_modifiers = feature_on(FEATURE_FILL_MODIFIERS),
         .extended_selectors = feature_on(FEATURE_EXTENDED_SELECTORS),
         .per_step_stats = feature_on(FEATURE_PER_STEP_STATS),
+        .start_timestamps = feature_on(FEATURE_USE_START_TIMESTAMPS),
     });
 }
 
