@@ -279,3 +279,33 @@ TEST (blocks_answer_before_the_journal_is_read_and_say_what_is_missing) {
     CHECK_INT(count(db, 0, value_at), 3 * 180);
     tsdb_close(db);
 }
+
+/* ---- churn */
+
+/* Each minute other series, as pods come and go; the server ends without warning now and then. */
+TEST (slots_that_are_given_out_again_mean_the_right_series_after_a_start) {
+    Tsdb *db = open_in(test_tmpdir());
+    for (int64_t minute = 0; minute < 30; minute++) {
+        for (int64_t t = minute * RANGE; t < (minute + 1) * RANGE; t += 5000) {
+            Appender *a;
+            CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
+            for (int i = 0; i < 50; i++) {
+                char name[16];
+                int number = (int)minute * 50 + i;
+                snprintf(name, sizeof(name), "s%d", number);
+                Label l[2] = {{LABEL_NAME, STR("m")}, {STR("series"), str_of(name)}};
+                SeriesRef ref = 0;
+                CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t, value_at(number, t)),
+                          APPEND_OK);
+            }
+            CHECK_INT(appender_commit(a), 0);
+        }
+        CHECK_INT(tsdb_maintain(db), 0);
+        if (minute % 4 == 3) {
+            tsdb_close(db);
+            db = open_in(test_tmpdir());
+        }
+        CHECK_INT(count(db, 0, value_at), 600 * (minute + 1));
+    }
+    tsdb_close(db);
+}
