@@ -85,31 +85,6 @@ FloatHistogram *native_to_histogram(Scope *s, const Native *n) {
     return h;
 }
 
-/* ---- bounds */
-
-/* The last bucket ends at the greatest number; behind it is one more, for infinities. */
-static double exponential_bound(int32_t schema, int64_t at) {
-    if (schema <= 0) {
-        int64_t e = at * ((int64_t)1 << -schema);
-        return e == 1024 ? __DBL_MAX__ : ldexp(1, (int)MAX(MIN(e, 2000), -2000));
-    }
-    int64_t per = (int64_t)1 << schema, frac = at & (per - 1), e = at >> schema;
-    if (frac == 0 && e == 1024)
-        return __DBL_MAX__;
-    return ldexp(exp2((double)frac / (double)per), (int)MAX(MIN(e, 2000), -2000));
-}
-
-double native_bound(const Native *n, int64_t at) {
-    if (!native_is_custom(n->schema))
-        return exponential_bound(n->schema, at);
-    return at < 0 ? -INFINITY : at < n->n_custom ? n->custom[at] : INFINITY;
-}
-
-double promql_histogram_bound(const FloatHistogram *h, int64_t at) {
-    const Native n = {.schema = h->schema, .custom = h->custom_values, .n_custom = h->n_custom};
-    return native_bound(&n, at);
-}
-
 /* ---- all counts at once */
 
 static void each_count(Native *n, double by, bool divide) {
@@ -209,8 +184,8 @@ static double wider_zero(const Native *n, double *to, double *ret_c) {
         const NativeCells *sides[] = {&n->positive, &n->negative};
         for (int q = 0; q < 2 && !again; q++)
             for (uint32_t i = 0; i < sides[q]->n; i++) {
-                double lower = exponential_bound(n->schema, (int64_t)sides[q]->at[i] - 1);
-                double upper = exponential_bound(n->schema, sides[q]->at[i]);
+                double lower = native_exponential_bound(n->schema, (int64_t)sides[q]->at[i] - 1);
+                double upper = native_exponential_bound(n->schema, sides[q]->at[i]);
                 if (lower >= *to)
                     break;
                 kahan_add(sides[q]->v[i], &zero, &c);
@@ -233,7 +208,7 @@ static double wider_zero(const Native *n, double *to, double *ret_c) {
 static void trim_zero(NativeCells *c, const Native *n) {
     uint32_t k = 0;
     for (uint32_t i = 0; i < c->n; i++) {
-        if (exponential_bound(n->schema, (int64_t)c->at[i] - 1) < n->zero_threshold)
+        if (native_exponential_bound(n->schema, (int64_t)c->at[i] - 1) < n->zero_threshold)
             continue;
         c->at[k] = c->at[i];
         c->v[k] = c->v[i];
@@ -549,6 +524,23 @@ NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n) {
         if (n->positive.v[i] != 0)
             b[k++] = (NativeBucket){native_bound(n, (int64_t)n->positive.at[i] - 1),
                                     native_bound(n, n->positive.at[i]), n->positive.v[i]};
+    *ret_n = k;
+    return b;
+}
+
+NativeBucket *native_clipped_buckets(Scope *s, const Native *n, size_t *ret_n) {
+    size_t count, k = 0;
+    NativeBucket *b = native_buckets(s, n, &count);
+    for (size_t i = 0; b && i < count; i++) {
+        if (b[i].lower < 0 && b[i].upper > 0 && !native_is_custom(n->schema) && !(n->zero > 0))
+            continue;
+        b[k] = b[i];
+        if (b[k].lower > 0 && b[k].lower < n->zero_threshold)
+            b[k].lower = n->zero_threshold;
+        if (b[k].upper < 0 && b[k].upper > -n->zero_threshold)
+            b[k].upper = -n->zero_threshold;
+        k++;
+    }
     *ret_n = k;
     return b;
 }
