@@ -100,7 +100,8 @@ typedef enum PromqlOutcome {
     PROMQL_EXECUTION, /* engine error: matching, limits, storage of the query */
     PROMQL_TIMEOUT,
     PROMQL_CANCELED,
-    PROMQL_INTERNAL, /* storage failed */
+    PROMQL_INTERNAL,    /* storage failed */
+    PROMQL_UNAVAILABLE, /* not yet: the storage is still being opened */
 } PromqlOutcome;
 
 typedef struct PromqlResult {

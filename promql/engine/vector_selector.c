@@ -137,6 +137,10 @@ static int storage_fail(Eval *ev, int r) {
         return eval_check(ev) < 0
                    ? -EINVAL
                    : eval_fail(ev, PROMQL_CANCELED, "query was canceled in expression evaluation");
+    if (r == -EAGAIN)
+        return eval_fail(ev, PROMQL_UNAVAILABLE,
+                         "the server is starting: the newest samples are still being read from the "
+                         "journal");
     return eval_fail(ev, PROMQL_INTERNAL, "expanding series: %s", strerror(-r));
 }
 

@@ -169,11 +169,10 @@ static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, siz
 }
 
 static ApiErrorType error_type(PromqlOutcome outcome) {
-    static const ApiErrorType types[] = {[PROMQL_BAD_DATA] = API_BAD_DATA,
-                                         [PROMQL_EXECUTION] = API_EXECUTION,
-                                         [PROMQL_TIMEOUT] = API_TIMEOUT,
-                                         [PROMQL_CANCELED] = API_CANCELED,
-                                         [PROMQL_INTERNAL] = API_INTERNAL};
+    static const ApiErrorType types[] = {
+        [PROMQL_BAD_DATA] = API_BAD_DATA, [PROMQL_EXECUTION] = API_EXECUTION,
+        [PROMQL_TIMEOUT] = API_TIMEOUT,   [PROMQL_CANCELED] = API_CANCELED,
+        [PROMQL_INTERNAL] = API_INTERNAL, [PROMQL_UNAVAILABLE] = API_BUSY};
     return types[outcome];
 }
 
