@@ -85,6 +85,48 @@ FloatHistogram *native_to_histogram(Scope *s, const Native *n) {
     return h;
 }
 
+/* ---- bounds */
+
+/*
+ * The bounds that instrumentation libraries and Prometheus agree on come from one table, whose
+ * numbers are not the nearest ones to 2^(i/256): here is by how many last places each is smaller
+ * ('1' = by none, '0' = it is one greater).
+ */
+static const char bound_error[256 + 1] =
+    "1111112111211111112311222222222211211121122211221122102211221122"
+    "1111112222332132112111211112111111121011213311221222112121332222"
+    "2121223322322122222222323233323311221121223321332233212232332232"
+    "2243223233433343333333444455435422322333324422333243223333543344";
+
+/* 2^(at/per), per a power of two up to 256, 0 <= at < per. */
+static double table_bound(int64_t at, int64_t per) {
+    uint64_t bits = double_bits(exp2((double)at / (double)per));
+    return double_of_bits(bits - (uint64_t)(int64_t)(bound_error[at * (256 / per)] - '1'));
+}
+
+/* The last bucket ends at the greatest number; behind it is one more, for infinities. */
+static double exponential_bound(int32_t schema, int64_t at) {
+    if (schema <= 0) {
+        int64_t e = at * ((int64_t)1 << -schema);
+        return e == 1024 ? __DBL_MAX__ : ldexp(1, (int)MAX(MIN(e, 2000), -2000));
+    }
+    int64_t per = (int64_t)1 << schema, frac = at & (per - 1), e = at >> schema;
+    if (frac == 0 && e == 1024)
+        return __DBL_MAX__;
+    return ldexp(table_bound(frac, per), (int)MAX(MIN(e, 2000), -2000));
+}
+
+double native_bound(const Native *n, int64_t at) {
+    if (!native_is_custom(n->schema))
+        return exponential_bound(n->schema, at);
+    return at < 0 ? -INFINITY : at < n->n_custom ? n->custom[at] : INFINITY;
+}
+
+double promql_histogram_bound(const FloatHistogram *h, int64_t at) {
+    const Native n = {.schema = h->schema, .custom = h->custom_values, .n_custom = h->n_custom};
+    return native_bound(&n, at);
+}
+
 /* ---- all counts at once */
 
 static void each_count(Native *n, double by, bool divide) {
@@ -184,8 +226,8 @@ static double wider_zero(const Native *n, double *to, double *ret_c) {
         const NativeCells *sides[] = {&n->positive, &n->negative};
         for (int q = 0; q < 2 && !again; q++)
             for (uint32_t i = 0; i < sides[q]->n; i++) {
-                double lower = native_exponential_bound(n->schema, (int64_t)sides[q]->at[i] - 1);
-                double upper = native_exponential_bound(n->schema, sides[q]->at[i]);
+                double lower = exponential_bound(n->schema, (int64_t)sides[q]->at[i] - 1);
+                double upper = exponential_bound(n->schema, sides[q]->at[i]);
                 if (lower >= *to)
                     break;
                 kahan_add(sides[q]->v[i], &zero, &c);
@@ -208,7 +250,7 @@ static double wider_zero(const Native *n, double *to, double *ret_c) {
 static void trim_zero(NativeCells *c, const Native *n) {
     uint32_t k = 0;
     for (uint32_t i = 0; i < c->n; i++) {
-        if (native_exponential_bound(n->schema, (int64_t)c->at[i] - 1) < n->zero_threshold)
+        if (exponential_bound(n->schema, (int64_t)c->at[i] - 1) < n->zero_threshold)
             continue;
         c->at[k] = c->at[i];
         c->v[k] = c->v[i];

@@ -54,7 +54,6 @@ int native_find_reset(Scope *s, const FloatHistogram *prev, FloatHistogram *cur)
 bool native_equal(const FloatHistogram *a, const FloatHistogram *b);
 /* The upper end of a bucket on the positive side. */
 double native_bound(const Native *n, int64_t at);
-double native_exponential_bound(int32_t schema, int64_t at);
 /* Buckets that are used, lowest first, in fresh memory: NULL = failed. */
 NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n);
 /* The same for estimates: a bucket that reaches into the zero bucket begins where that ends. */
