@@ -11,13 +11,13 @@ import time
 import urllib.error
 import urllib.request
 
-from harness import SLOW, Exporter, Narthex, Process, free_port, peer, request, run, wait_for
+from harness import SLOW, Exporter, Narthex, Process, Webhook, free_port, peer, request, run, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 UI = os.path.join(ROOT, "src/web/ui")
 ASSETS = os.path.join(ROOT, "src/web/assets")
-PAGES = ["/", "/query", "/alerts", "/rules", "/targets", "/service-discovery", "/status", "/tsdb-status", "/flags",
+PAGES = ["/", "/query", "/alerts", "/rules", "/targets", "/service-discovery", "/queries", "/status", "/tsdb-status", "/flags",
          "/config", "/alertmanager-discovery"]
 FIRST_PAGE_BYTES_MAX, ALL_BYTES_MAX = 60_000, 220_000
 
@@ -45,6 +45,27 @@ groups:
         expr: vector(0) > 1
       - record: broken
         expr: load * on (job) group_left () load
+"""
+
+
+ALERTMANAGER = """
+route:
+  receiver: log
+  group_by: [alertname]
+  group_wait: 300ms
+  group_interval: 1s
+  routes:
+    - receiver: pager
+      matchers: ['severity="critical"']
+      continue: true
+    - receiver: tickets
+      matchers: ['severity=~"critical|warning"']
+receivers:
+  - name: log
+  - name: pager
+    webhook_configs: [{url: '%s/page'}]
+  - name: tickets
+    webhook_configs: [{url: '%s/ticket'}]
 """
 
 
@@ -95,8 +116,11 @@ def start(folder, running, flags=()):
     if NodeExporter.program:
         running.append(NodeExporter(folder))
         targets.append(("node", f"127.0.0.1:{running[-1].port}"))
-    server = Narthex(folder, config(targets), flags, {"rules.yml": RULES})
-    running.append(server)
+    pager, tickets = Webhook(), Webhook()
+    tickets.status = 503
+    server = Narthex(folder, config(targets), [f"--alertmanager.config.file={folder}/alertmanager.yml", *flags],
+                     {"rules.yml": RULES, "alertmanager.yml": ALERTMANAGER % (pager.url, tickets.url)})
+    running += [pager, tickets, server]
     wait_for("a firing alert", lambda: server.query('ALERTS{alertstate="firing"}'))
     wait_for("a pending alert", lambda: server.query('ALERTS{alertstate="pending"}'))
     return server
