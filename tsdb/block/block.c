@@ -156,6 +156,10 @@ static int read_tables(Block *b, LmdbTxn *txn, Problem *p) {
     int r = 0;
     for (int i = 0; i < TABLE_COUNT && r == 0; i++) {
         r = lmdb_table(txn, table_names[i], false, &b->tables[i]);
+        if (r == LMDB_NOT_FOUND && i == TABLE_TIMES) {
+            r = 0; /* of before there was one */
+            b->tables[i] = b->tables[TABLE_TOMBSTONES];
+        }
     }
     if (r == 0) {
         r = read_meta(b, txn, p);
@@ -180,6 +184,9 @@ static int read_tables(Block *b, LmdbTxn *txn, Problem *p) {
     if (r == 0) {
         r = find_values(b, txn, TABLE_CHUNKS, -1, &b->bundles, p);
     }
+    if (r == 0) {
+        r = find_values(b, txn, TABLE_TIMES, -1, &b->times, p);
+    }
     return r == LMDB_NOT_FOUND ? refuse(p, "a table is missing") : r;
 }
 
@@ -201,7 +208,7 @@ static int open_env(Block *b, const char *file, Problem *p) {
 
 static void block_free(Block *b) {
     lmdb_close(b->env);
-    NumberedValues *all[] = {&b->symbols, &b->series, &b->bundles};
+    NumberedValues *all[] = {&b->symbols, &b->series, &b->bundles, &b->times};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         mem_free(all[i]->v);
         mem_free((void *)(uintptr_t)all[i]->good);

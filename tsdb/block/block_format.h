@@ -15,7 +15,7 @@
 #define BLOCK_TMP_DELETION ".tmp-for-deletion"
 
 #define BLOCK_TABLES                                                                               \
-    { "meta", "symbols", "series", "postings", "chunks", "stats", "tombstones" }
+    { "meta", "symbols", "series", "postings", "chunks", "stats", "tombstones", "times" }
 enum {
     TABLE_META,
     TABLE_SYMBOLS,
@@ -24,6 +24,7 @@ enum {
     TABLE_CHUNKS,
     TABLE_STATS,
     TABLE_TOMBSTONES,
+    TABLE_TIMES,
     TABLE_COUNT
 };
 
@@ -61,6 +62,8 @@ static inline uint32_t block_read_le32(const char *p) {
 #define SYMBOLS_PER_PAGE 1024
 #define SERIES_PER_PAGE 256
 #define SERIES_STRIDE 16
+/* Columns of times a value of the table times. */
+#define TIMES_PER_PAGE 64
 
 /*
  * Bundles fill whole LMDB pages. From BUNDLE_CLOSE_MIN on one is closed as soon as what it leaves
@@ -74,9 +77,14 @@ static inline uint32_t block_read_le32(const char *p) {
 #define BUNDLE_PLAIN 0
 #define BUNDLE_HEADER (VALUE_CRC_BYTES + 1)
 
-/* A chunk's byte in the series record: its encoding, and whether it is the first of a new bundle.
- */
+/* A chunk's byte in the series record: its encoding, whether its times are a column of the table
+ * times, and whether it is the first of a new bundle. */
+#define CHUNK_ENCODING 0x3f
+#define CHUNK_SHARED_TIMES 0x40
 #define CHUNK_NEXT_BUNDLE 0x80
+
+/* How many links a reader follows from a chunk to the one whose values it needs. */
+#define LINKS_MAX 8
 
 /* Meta keys that begin so must be understood, others may be skipped. */
 #define META_REQUIRED '!'

@@ -70,6 +70,17 @@ static int flush_series_page(IndexWriter *w, BundleWriter *out) {
     return bundle_writer_value(out, TABLE_SERIES, block_number_key(page, key), &w->value);
 }
 
+/* Which of a column's times a chunk has. */
+static void add_part(Buf *b, const ChunkTimes *t) {
+    uint16_t before = 0;
+    buf_add_uvarint(b, t->first);
+    buf_add_uvarint(b, t->misses);
+    for (uint32_t i = 0; i < t->misses; i++) {
+        buf_add_uvarint(b, (uint64_t)(t->missed[i] - before));
+        before = t->missed[i];
+    }
+}
+
 static void add_chunk_entries(Buf *b, int64_t min_time, const ChunkEntry *v, size_t n) {
     buf_add_uvarint(b, n);
     if (n) {
@@ -80,10 +91,19 @@ static void add_chunk_entries(Buf *b, int64_t min_time, const ChunkEntry *v, siz
     for (size_t i = 0; i < n; i++) {
         const Chunk *c = &v[i].chunk;
         bool next = i > 0 && v[i].place.bundle != v[i - 1].place.bundle;
-        buf_add_char(b, (char)(c->encoding | (next ? CHUNK_NEXT_BUNDLE : 0)));
-        buf_add_uvarint(b, (uint64_t)c->min_time - (uint64_t)before);
-        buf_add_uvarint(b, (uint64_t)c->max_time - (uint64_t)c->min_time);
-        buf_add_uvarint(b, c->n);
+        buf_add_char(b, (char)(c->encoding | (v[i].has_times ? CHUNK_SHARED_TIMES : 0) |
+                               (next ? CHUNK_NEXT_BUNDLE : 0)));
+        if (v[i].has_times) {
+            buf_add_uvarint(b, (uint64_t)v[i].times.column << 1 | !v[i].times.whole);
+        }
+        if (!v[i].has_times || !v[i].times.whole) {
+            buf_add_uvarint(b, (uint64_t)c->min_time - (uint64_t)before);
+            buf_add_uvarint(b, (uint64_t)c->max_time - (uint64_t)c->min_time);
+            buf_add_uvarint(b, c->n);
+        }
+        if (v[i].has_times && !v[i].times.whole) {
+            add_part(b, &v[i].times);
+        }
         buf_add_uvarint(b, c->size);
         before = c->max_time;
     }
