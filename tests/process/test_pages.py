@@ -167,6 +167,10 @@ def old_links_lead_on(folder, running):
         except urllib.error.HTTPError as e:
             return e.code, e.headers["Location"]
     assert leads_to("/prom/graph?g0.expr=up&g0.tab=1") == (302, "query?g0.expr=up&g0.tab=1")
+    assert leads_to("/prom/graph") == (302, "query")
+    assert leads_to("/prom/classic/graph?g0.expr=up") == (302, "../query?g0.expr=up")
+    assert leads_to("/prom/classic/targets") == (302, "../targets")
+    assert leads_to("/prom/new/alerts") == (302, "../alerts")
     assert leads_to("/prom") == (301, "/prom/"), leads_to("/prom")
     assert leads_to("/prom/") == (200, None)
     assert n.get("/prom/targets").status == 200
@@ -180,6 +184,23 @@ def summary_counts_what_is_wrong(folder, running):
     assert s["ready"] and s["targets"]["down"] == 1 and s["targets"]["up"] >= 1, s
     assert s["rules"]["firing"] == 3 and s["rules"]["pending"] == 1 and s["rules"]["rules"] == 5, s
     assert s["tsdb"]["series"] > 4 and s["tsdb"]["samplesAppended"] > 0, s
+
+
+def changes_are_same_origin_only(folder, running):
+    n = Narthex(folder, config([], rules=False), ["--web.enable-lifecycle", "--web.enable-admin-api"])
+    running.append(n)
+    kill, reload = "/api/v1/status/active_queries/kill?id=1", "/-/reload"
+    def post(path, **headers):
+        return request(n.url + path, method="POST", data=b"", headers={k.replace("_", "-"): v for k, v in headers.items()}).status
+    for path, done in ((kill, 404), (reload, 200)):
+        assert post(path) == done, "a program that is no browser"
+        assert post(path, Sec_Fetch_Site="same-origin", Origin="http://other") == done
+        assert post(path, Origin=n.url) == done
+        for headers in ({"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Origin": "https://evil.example"},
+                        {"Origin": "null"}):
+            assert post(path, **headers) == 403, (path, headers)
+    assert post("/api/v1/query?query=1", Origin="https://grafana.example") == 200, "reading is not changing"
+    assert post("/api/v1/admin/tsdb/snapshot", Origin="https://evil.example") == 403
 
 
 def browser():
@@ -230,7 +251,7 @@ def runs(*modules):
     return WANTED == "all" or (WANTED != "none" and shutil.which("node") and all(map(has_module, modules)))
 
 
-cases = [addresses_headers_and_sizes, old_links_lead_on, summary_counts_what_is_wrong]
+cases = [addresses_headers_and_sizes, old_links_lead_on, changes_are_same_origin_only, summary_counts_what_is_wrong]
 if runs("esbuild"):
     cases.append(built_assets_are_those_of_the_sources)
 if runs("playwright-core", "axe-core") and (browser() or WANTED == "all"):

@@ -24,15 +24,15 @@ function Chain({ alert, rule, group }: Row) {
   const { expr, limit } = watched(rule.query);
   const held = Date.now() - Date.parse(alert.activeAt), wait = (rule.duration ?? 0) * 1000, firing = alert.state === 'firing';
   return <ol class="chain">
-    <li class="good"><h3>Rule</h3><p>{rule.name} in <a href={`rules?q=${encodeURIComponent(group.name)}`}>{group.name}</a> <span class="dim">{group.file}</span></p>
+    <li class="is-good"><strong>Rule</strong><p>{rule.name} in <a href={`rules?q=${encodeURIComponent(group.name)}`}>{group.name}</a> <span class="dim">{group.file}</span></p>
       <p><code>{rule.query}</code> <a href={exploreLink(rule.query, true)}>Explore</a></p></li>
-    <li class="good"><h3>Samples</h3><p><code>{expr}</code> is <strong class="num">{String(Number(alert.value))}</strong>
+    <li class="is-good"><strong>Samples</strong><p><code>{expr}</code> is <b class="num">{String(Number(alert.value))}</b>
       {limit !== undefined && <span class="dim"> against {limit}</span>} <a href={exploreLink(expr, true)}>Explore</a></p>
       <Spark query={rule.query} labels={alert.labels} wide /></li>
-    <li class={firing ? 'good' : 'warn'}><h3>{firing ? 'Fires' : 'Pending'}</h3><p class="num">true since {timeText(Date.parse(alert.activeAt))}, {ago(held)}
+    <li class={firing ? 'is-good' : 'is-warn'}><strong>{firing ? 'Fires' : 'Pending'}</strong><p class="num">true since {timeText(Date.parse(alert.activeAt))}, {ago(held)}
       {wait > 0 && (firing ? `, more than the ${ago(wait)} it had to hold` : `; fires after ${ago(wait)}, in ${ago(Math.max(0, wait - held))}`)}
       {alert.keepFiringSince && `; over since ${timeText(Date.parse(alert.keepFiringSince))}, kept firing`}</p></li>
-    <li class={firing ? alert.delivery?.some((d) => d.state !== 'sent') ? 'warn' : 'good' : 'idle'}><h3>Told</h3>
+    <li class={!firing ? '' : alert.delivery?.some((d) => d.state !== 'sent') ? 'is-warn' : 'is-good'}><strong>Told</strong>
       {!firing ? <p class="dim">Nobody yet: it is only pending.</p> : alert.delivery === undefined ? <p class="dim">Not known: the live stream is not available.</p>
         : alert.delivery.length ? <Stories all={alert.delivery} /> : <p class="dim">Not handed to a receiver yet.</p>}</li>
   </ol>;

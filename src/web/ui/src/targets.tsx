@@ -48,7 +48,7 @@ function FoundRow({ f }: { f: Found }) {
       <span class="c-name"><LabelList labels={f.before} /></span>
       <span class="c-labels">{f.after ? <LabelList labels={f.after} /> : <span class="dim">dropped by relabelling</span>}</span>
     </button>
-    {open && <div class="detail"><Steps pool={f.pool} before={f.before} /></div>}
+    {open && <div class="detail"><Steps pool={f.pool} before={f.before} said /></div>}
   </div>;
 }
 
