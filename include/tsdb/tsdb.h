@@ -21,6 +21,8 @@ typedef struct TsdbOptions {
     int64_t sync_interval_ms;       /* group commit: fdatasync at most this far apart; 0 = 1000 */
     uint64_t journal_segment_bytes; /* 0 = 128 MiB */
     unsigned replay_threads;        /* 0 = number of cores */
+    bool replay_later;              /* leave the journal to tsdb_replay() */
+    int64_t out_of_order_window_ms; /* 0 = samples are only taken in order */
 } TsdbOptions;
 
 /*
@@ -29,6 +31,13 @@ typedef struct TsdbOptions {
  * Progress: tsdb_replay_progress().
  */
 int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem);
+/*
+ * After an opening with replay_later, once, on a worker. Before it has returned there are queriers
+ * only, no appenders and no maintenance: they give what blocks hold, say in a warning that what is
+ * newer is missing, and are refused with -EAGAIN when the whole range is newer. On failure the
+ * database is to be closed.
+ */
+int tsdb_replay(Tsdb *db, Problem *problem);
 /* Syncs the journal and closes. Every querier and appender must have been ended. */
 void tsdb_close(Tsdb *db);
 Storage *tsdb_storage(Tsdb *db);
@@ -51,6 +60,7 @@ typedef struct TsdbSelector {
 int tsdb_delete(Tsdb *db, const TsdbSelector *sets, size_t n, int64_t mint, int64_t maxt);
 int tsdb_clean_tombstones(Tsdb *db);
 /* New limits after a configuration reload. */
+void tsdb_set_out_of_order_window(Tsdb *db, int64_t window_ms);
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes);
 /* Writes everything, the head too unless skip_head, as a database of its own into
  * dir/snapshots/<name> (blocks by hard link); name gets "20260102T030405Z-0123456789abcdef". */

@@ -81,13 +81,26 @@ static bool from_elsewhere(const Api *api, const HttpExchange *x) {
     return !str_eq(host, http_header(x, "host")) && !(external.n && str_eq(host, external));
 }
 
+/* What blocks alone can answer, before the journal is read. */
+static bool asks_blocks(const Api *api, const HttpExchange *x) {
+    static const HttpHandler handlers[] = {api_query,  api_query_range,  api_format_query,
+                                           api_labels, api_label_values, api_series};
+    for (size_t i = 0; api->storage && x->route && i < ARRAY_LEN(handlers); i++) {
+        if (x->route->handler == handlers[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool api_before(HttpExchange *x, void *arg) {
     const Api *api = arg;
     if (changes_state(x) && from_elsewhere(api, x)) {
         http_respond_text(x, 403, "Only pages of this server may change its state.");
         return false;
     }
-    if ((api->ready && !api->stopping) || answers_always(x->path) || is_page(x)) {
+    if ((!api->stopping && (api->ready || asks_blocks(api, x))) || answers_always(x->path) ||
+        is_page(x)) {
         return true;
     }
     HttpHeader stopping = {STR("X-Prometheus-Stopping"),

@@ -179,6 +179,7 @@ static void apply_all(Server *s, Loaded *l) {
                  L_STR("section", s->loaded.config->unsupported[i]));
     }
     apply_retention(s);
+    tsdb_set_out_of_order_window(s->tsdb, root->storage.tsdb.out_of_order_window_ms);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
     query_log_apply(s->engine, root->global.query_log_file);
     apply_scraping(s);
@@ -477,10 +478,18 @@ static void open_database(void *arg) {
                      .retention_ms = retention_ms,
                      .retention_bytes = retention_bytes,
                      .block_range_ms = flag_int("storage.tsdb.min-block-duration"),
+                     .out_of_order_window_ms =
+                         s->loaded.config->root.storage.tsdb.out_of_order_window_ms,
                      .sync_interval_ms = flag_int("storage.tsdb.journal-sync-interval"),
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
-                     .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size};
+                     .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size,
+                     .replay_later = true};
     s->open_result = tsdb_open(&o, &s->tsdb, &s->open_problem);
+}
+
+static void replay_journal(void *arg) {
+    Server *s = arg;
+    s->open_result = tsdb_replay(s->tsdb, &s->open_problem);
     if (s->open_result == 0 && s->loaded.dispatch) {
         s->open_result =
             delivery_open(s->delivery, flag_str("storage.tsdb.path"), &s->open_problem);
@@ -559,6 +568,17 @@ static void database_opened(void *arg) {
     log_info(NULL, "Server is ready to receive web requests.");
 }
 
+/* Blocks answer from here on. */
+static void blocks_opened(void *arg) {
+    Server *s = arg;
+    if (s->open_result < 0 || s->stopping) {
+        database_opened(s);
+        return;
+    }
+    s->api.storage = tsdb_storage(s->tsdb);
+    work_submit(s->background, replay_journal, database_opened, s);
+}
+
 static int start_listening(Server *s, Problem *p) {
     size_t n;
     const HttpRoute *routes = api_routes(&n);
@@ -607,6 +627,7 @@ static PromqlEngine *new_engine(void) {
         .fill_modifiers = feature_on(FEATURE_FILL_MODIFIERS),
         .extended_selectors = feature_on(FEATURE_EXTENDED_SELECTORS),
         .per_step_stats = feature_on(FEATURE_PER_STEP_STATS),
+        .start_timestamps = feature_on(FEATURE_USE_START_TIMESTAMPS),
     });
 }
 
@@ -695,7 +716,7 @@ int server_run(Server *s) {
         return 1;
     }
     s->opening = true;
-    work_submit(s->background, open_database, database_opened, s);
+    work_submit(s->background, open_database, blocks_opened, s);
     loop_run(s->loop);
     return s->exit_code;
 }

@@ -1,4 +1,5 @@
 #include "tsdb/head/head_histogram.h"
+#include "tsdb/head/head_late.h"
 
 #include <sys/mman.h>
 
@@ -66,6 +67,19 @@ static HeadMetrics *metrics_new(void) {
                                      "Total number of out of bound samples ingestion failed "
                                      "attempts with out of order support disabled.",
                                      "type=\"float\"");
+    static const double deltas[] = {600, 1800, 3600, 7200, 10800, 21600, 43200};
+    m->late_appended =
+        metric_counter("prometheus_tsdb_head_out_of_order_samples_appended_total",
+                       "Total number of appended out of order samples.", "type=\"float\"");
+    m->too_old = metric_counter("prometheus_tsdb_too_old_samples_total",
+                                "Total number of out of order samples ingestion failed attempts "
+                                "with out of support enabled, but sample outside of time window.",
+                                "type=\"float\"");
+    m->late_delta = metric_histogram("prometheus_tsdb_sample_ooo_delta",
+                                     "Delta in seconds by which a sample is considered out of "
+                                     "order (reported regardless of OOO time window and whether "
+                                     "sample is accepted or not).",
+                                     NULL, deltas, 7);
     m->chunks_created = metric_counter("prometheus_tsdb_head_chunks_created_total",
                                        "Total number of chunks created in the head", NULL);
     m->chunks_removed = metric_counter("prometheus_tsdb_head_chunks_removed_total",
@@ -118,6 +132,7 @@ int head_open(const HeadOptions *o, Head **ret) {
     atomic_init(&h->min_append, INT64_MIN);
     atomic_init(&h->truncated_at, INT64_MIN);
     atomic_init(&h->round, 1);
+    head_late_init(h);
     h->metrics = metrics_new();
     metrics_on_gather(set_gauges, h);
     *ret = h;
@@ -138,8 +153,10 @@ void head_free(Head *h) {
     if (!h) {
         return;
     }
+    vec_free(&h->recovered);
     metrics_off_gather(set_gauges, h);
     head_drop_appenders(h);
+    head_late_deinit(h);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
         slab_free(atomic_load(&h->slabs[i]));
@@ -161,7 +178,10 @@ void head_free(Head *h) {
 
 void head_set_journal(Head *h, Journal *j) { h->journal = j; }
 
-void head_set_min_valid(Head *h, int64_t t) { atomic_store(&h->min_valid, t); }
+void head_set_min_valid(Head *h, int64_t t) {
+    atomic_store(&h->min_valid, t);
+    atomic_store(&h->truncated_at, t);
+}
 
 uint64_t head_chunk_count(Head *h) {
     return atomic_load(&h->chunks_created) - atomic_load(&h->chunks_removed);
@@ -226,7 +246,7 @@ static HeadSeries *series_prepare(Head *h, uint32_t slot, uint32_t hash) {
         atomic_store(&h->slabs[slot / SLAB_SERIES], slab);
     }
     HeadSeries *s = &slab->series[slot % SLAB_SERIES];
-    *s = (HeadSeries){.hash = hash};
+    *s = (HeadSeries){.hash = hash, .slot = slot};
     atomic_init(&s->last, INT64_MIN);
     atomic_init(&s->touched, (unsigned)atomic_load(&h->round));
     slab->used++;
@@ -311,6 +331,7 @@ HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t
         s = have == slot ? head_series_any(h, slot) : NULL;
     } else if (!head_series(h, slot)) {
         s = series_make_pairs(h, slot, hash, pair, n);
+        head_series_recover(h, s);
     }
     pthread_rwlock_unlock(&h->index_lock);
     return s;
@@ -352,7 +373,9 @@ HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, si
         s->data = old.data;
         s->cap = old.cap;
         s->full = old.full;
+        head_late_move(h, from, slot);
     }
+    head_series_recover(h, s);
     pthread_rwlock_unlock(&h->index_lock);
     return s;
 }

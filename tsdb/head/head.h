@@ -28,7 +28,7 @@
 #include "tsdb/tsdb.h"
 
 typedef struct HeadOptions {
-    const char *chunk_dir; /* for full chunks; emptied */
+    const char *chunk_dir; /* for full chunks */
     int64_t range_ms;      /* chunks do not cross multiples of it */
 } HeadOptions;
 
@@ -38,8 +38,18 @@ typedef struct HeadPin {
     bool appender;
 } HeadPin;
 
+/* The full chunks of a slot that an earlier process has left, until replay meets their series. */
+typedef struct HeadRecovered {
+    ChunkLogRef ref; /* newest; 0 = none */
+    int64_t min_time, max_time;
+    uint64_t samples;
+    uint32_t hash, chunks;
+    bool float_counts;
+} HeadRecovered;
+
 typedef struct HeadMetrics HeadMetrics;
 typedef struct HeadAppender HeadAppender;
+typedef struct LateStore LateStore; /* head_late.h */
 
 typedef struct Head {
     int64_t range_ms;
@@ -75,7 +85,11 @@ typedef struct Head {
         uint64_t round;
     })
     slab_graves;
+    VEC(HeadRecovered) recovered; /* by slot; only while replaying */
     atomic_uint_fast64_t samples, chunks_created, chunks_removed;
+    _Atomic int64_t late_window;   /* how far behind max_time samples may come; 0 = in order only */
+    pthread_mutex_t late_lock;     /* of these two */
+    LateStore *late, *late_frozen; /* NULL = none */
     HeadMetrics *metrics;
 } Head;
 
@@ -92,6 +106,9 @@ int head_appender(Head *h, Appender **ret);
 
 /* ---- replay (head_replay.c) */
 
+/* Finds the full chunks that an earlier process has left: what they hold replay passes over. After
+ * head_set_min_valid(). */
+int head_recover_chunks(Head *h);
 typedef struct HeadReplay HeadReplay;
 HeadReplay *head_replay_begin(Head *h, unsigned threads);
 /* As in JournalReplay. */
@@ -121,6 +138,8 @@ void head_truncate(Head *h, int64_t mint);
 /* Drops series without samples since min_valid and files of old chunks, as far as no older querier
  * is open: else false, call again later. */
 bool head_collect(Head *h);
+/* The postings of live series that match; the index lock is held. */
+int head_select_ids(Head *h, const Matcher *m, size_t n, const atomic_bool *cancel, Ids *ret);
 /* Begins a new round. Whenever maintenance runs. */
 void head_next_round(Head *h);
 /* JournalFillFn: all series, a part at each call. */
@@ -168,6 +187,9 @@ HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t
  * under another slot left and came again: its samples go along. */
 HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, size_t n);
 
+/* Gives a series that replay has made its full chunks. */
+void head_series_recover(Head *h, HeadSeries *s);
+
 /* Tells a series to the journal; the index lock is held. */
 void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out);
 
@@ -191,5 +213,5 @@ struct HeadMetrics {
     Metric *series, *chunks, *created, *removed, *not_found, *appended, *appenders, *min_time,
         *min_time_seconds, *max_time, *max_time_seconds, *truncations, *gc_seconds, *out_of_order,
         *histograms_appended, *histograms_out_of_order, *out_of_bound, *chunks_created,
-        *chunks_removed, *chunk_bytes, *active_appenders;
+        *chunks_removed, *chunk_bytes, *active_appenders, *late_appended, *too_old, *late_delta;
 };

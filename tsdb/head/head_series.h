@@ -24,6 +24,7 @@ enum {
     SERIES_LOGGED = 4,        /* the journal knows its labels */
     SERIES_HISTOGRAM = 8,     /* the open chunk is `histograms`: head_histogram.h */
     SERIES_FLOAT_COUNTS = 16, /* and its last histogram had float counts */
+    SERIES_LATE = 32,         /* has late samples (head_late.h): stays */
 };
 
 typedef struct HeadSeries {
@@ -39,7 +40,7 @@ typedef struct HeadSeries {
     };
     ChunkLogRef full; /* newest full chunk */
     HeadLabels *labels;
-    uint32_t hash;
+    uint32_t hash, slot;
 } HeadSeries;
 
 _Static_assert(sizeof(HeadSeries) <= 88, "memory a series");
