@@ -21,6 +21,7 @@ typedef struct TsdbOptions {
     int64_t sync_interval_ms;       /* group commit: fdatasync at most this far apart; 0 = 1000 */
     uint64_t journal_segment_bytes; /* 0 = 128 MiB */
     unsigned replay_threads;        /* 0 = number of cores */
+    int64_t out_of_order_window_ms; /* 0 = samples are only taken in order */
 } TsdbOptions;
 
 /*
@@ -51,6 +52,7 @@ typedef struct TsdbSelector {
 int tsdb_delete(Tsdb *db, const TsdbSelector *sets, size_t n, int64_t mint, int64_t maxt);
 int tsdb_clean_tombstones(Tsdb *db);
 /* New limits after a configuration reload. */
+void tsdb_set_out_of_order_window(Tsdb *db, int64_t window_ms);
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes);
 /* Writes everything, the head too unless skip_head, as a database of its own into
  * dir/snapshots/<name> (blocks by hard link); name gets "20260102T030405Z-0123456789abcdef". */

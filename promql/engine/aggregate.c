@@ -4,6 +4,8 @@
  */
 #include "promql/engine/aggregate.h"
 
+#include <float.h>
+
 #include "promql/engine/binary.h"
 
 #include "promql/engine/fn_native.h"
@@ -329,14 +331,15 @@ static int push_group(Fold *f, Group *g, Column *out, const double *param, Sink 
     return column_count(out) ? next->push(next, out) : 0;
 }
 
+/* A NaN among them makes the smallest and the largest NaN too, which are then not told of. */
 static void annotate_phi(Eval *ev, const Node *n, const double *phi, size_t steps) {
     const Node *at = n->aggregate.param;
-    double max = -INFINITY, min = INFINITY;
+    double max = -DBL_MAX, min = DBL_MAX;
     bool nan = false;
     for (size_t i = 0; i < steps; i++) {
         nan |= isnan(phi[i]);
-        max = phi[i] > max ? phi[i] : max;
-        min = phi[i] < min ? phi[i] : min;
+        max = go_max(max, phi[i]);
+        min = go_min(min, phi[i]);
     }
     if (nan)
         annotate_quantile(ev, at, normal_nan());

@@ -5,6 +5,8 @@
  */
 #include "promql/engine/aggregate.h"
 
+#include "base/hash.h"
+
 typedef struct Candidate {
     double v;
     uint32_t series;
@@ -201,7 +203,16 @@ static int push_by_series(Select *s, Column *c, Sink *out) {
     return r;
 }
 
-/* 1: nothing to do as no k reaches 1. */
+/* What is evaluated only to be said to be wrong. */
+static int drop_push(Sink *sink, Column *c) { return 0; }
+
+/* No step keeps anything: the operand is evaluated all the same, for its errors and annotations. */
+static int select_nothing(Eval *ev, const Node *n, const Grid *g) {
+    Sink drop = {drop_push};
+    return eval_vector(ev, n->aggregate.expr, g, &drop);
+}
+
+/* 1: no k reaches 1. */
 static int check_k(Eval *ev, const double *k, size_t n) {
     double max = -INFINITY, min = INFINITY;
     bool nan = false;
@@ -231,9 +242,12 @@ int eval_aggregate_select(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     s.k = eval_scalar_column(ev, &s.scope, n->aggregate.param, g);
     Column *c = column_new(&s.scope, g->n);
     int r = s.k && c ? check_k(ev, s.k, g->n) : -EINVAL;
-    if (r == 0)
+    bool none = r == 1;
+    if (none)
+        r = select_nothing(ev, n, g);
+    else if (r == 0)
         r = eval_vector(ev, n->aggregate.expr, g, &s.sink);
-    if (r == 0)
+    if (r == 0 && !none)
         r = g->n == 1 ? push_sorted(&s, c, out) : push_by_series(&s, c, out);
     vec_free(&s.heaps);
     vec_free(&s.series);
@@ -280,9 +294,30 @@ static int limitk_push(Sink *sink, Column *c) {
     return column_count(c) ? l->next->push(l->next, c) : 0;
 }
 
+static void add_sized(Buf *b, Str s) {
+    if (s.n < 255) {
+        buf_add_char(b, (char)s.n);
+    } else {
+        char size[4] = {(char)255, (char)s.n, (char)(s.n >> 8), (char)(s.n >> 16)};
+        buf_add(b, size, sizeof(size));
+    }
+    buf_add_str(b, s);
+}
+
+/* The hash that Prometheus' builds have for labels (XXH64 of names and values, each behind its
+ * size), so that limit_ratio keeps the same series. */
+static uint64_t sampling_hash(Labels l) {
+    CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
+    for (size_t i = 0; i < l.n; i++) {
+        add_sized(&b, l.v[i].name);
+        add_sized(&b, l.v[i].value);
+    }
+    return hash_xxh64(b.p, b.n);
+}
+
 static int ratio_push(Sink *sink, Column *c) {
     Limit *l = (Limit *)sink;
-    double offset = (double)labels_hash(c->labels) / (double)UINT64_MAX;
+    double offset = (double)sampling_hash(c->labels) / (double)UINT64_MAX;
     for (size_t i = 0; i < c->n; i++) {
         double r = MAX(-1.0, MIN(1.0, l->param[i]));
         bool keep = r > 0 ? offset < r : r < 0 && offset >= 1.0 + r;
@@ -329,8 +364,8 @@ int eval_limit(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     int r = !l.param ? -EINVAL
             : ratio  ? check_ratio(ev, n, l.param, g->n)
                      : check_k(ev, l.param, g->n);
-    if (r == 0)
-        r = eval_vector(ev, n->aggregate.expr, g, &l.sink);
+    if (r >= 0)
+        r = r == 1 ? select_nothing(ev, n, g) : eval_vector(ev, n->aggregate.expr, g, &l.sink);
     vec_free(&l.taken);
     grouping_deinit(&l.grouping);
     scope_deinit(&l.scope);

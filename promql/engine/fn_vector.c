@@ -85,7 +85,39 @@ static int presence_push(Sink *s, Column *c) {
     return 0;
 }
 
-/* Labels that the selector pins: "=" matchers whose name comes once. */
+/* A matcher that only takes series away. Prometheus' storage puts these behind the others. */
+static bool is_subtracting(const Node *selector, const Matcher *m) {
+    bool must_be_set = false;
+    for (size_t i = 0; i < selector->vector.n_matchers; i++) {
+        const Matcher *other = &selector->vector.matchers[i];
+        must_be_set |= str_eq(other->name, m->name) && !matcher_matches(other, STR(""));
+    }
+    bool negative = m->type == MATCH_NE || m->type == MATCH_NRE;
+    return !must_be_set || (negative && matcher_matches(m, STR("")));
+}
+
+/* Labels that the selector pins: "=" matchers, unless another of that name follows. */
+static void pin_labels(const Node *selector, LabelsBuilder *b) {
+    const Matcher *m = selector->vector.matchers;
+    StrVec seen = {0};
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < selector->vector.n_matchers; i++) {
+            if (str_eq(m[i].name, LABEL_NAME) || is_subtracting(selector, &m[i]) != (pass == 1))
+                continue;
+            bool before = false;
+            for (size_t k = 0; k < seen.n; k++)
+                before |= str_eq(seen.v[k], m[i].name);
+            if (m[i].type == MATCH_EQ && !before) {
+                labels_builder_set(b, m[i].name, m[i].value);
+                vec_push(&seen, m[i].name);
+            } else {
+                labels_builder_del(b, m[i].name);
+            }
+        }
+    }
+    vec_free(&seen);
+}
+
 static int absent_labels(Eval *ev, const Node *arg, Labels *ret) {
     arg = node_unwrap(arg);
     if (arg->kind == NODE_MATRIX_SELECTOR)
@@ -94,18 +126,7 @@ static int absent_labels(Eval *ev, const Node *arg, Labels *ret) {
     if (arg->kind != NODE_VECTOR_SELECTOR)
         return 0;
     CLEANUP(labels_builder_deinit) LabelsBuilder b = {0};
-    const Matcher *m = arg->vector.matchers;
-    for (size_t i = 0; i < arg->vector.n_matchers; i++) {
-        bool before = false;
-        for (size_t k = 0; k < i; k++)
-            before |= m[k].type == MATCH_EQ && str_eq(m[k].name, m[i].name);
-        if (str_eq(m[i].name, LABEL_NAME))
-            continue;
-        if (m[i].type == MATCH_EQ && !before)
-            labels_builder_set(&b, m[i].name, m[i].value);
-        else
-            labels_builder_del(&b, m[i].name);
-    }
+    pin_labels(arg, &b);
     Labels l = labels_builder_view(&b);
     Label *v = SCOPE_ARRAY(&ev->scope, Label, l.n + 1);
     if (!v)

@@ -245,6 +245,10 @@ bool name_is_pinned(Eval *ev, const Node *n) {
         case FN_LAST_OVER_TIME:
         case FN_FIRST_OVER_TIME:
         case FN_HISTOGRAM_QUANTILES: return false;
+        case FN_SORT:
+        case FN_SORT_DESC:
+        case FN_SORT_BY_LABEL:
+        case FN_SORT_BY_LABEL_DESC: return name_is_pinned(ev, n->call.args[0]);
         case FN_HISTOGRAM_QUANTILE:
         case FN_HISTOGRAM_FRACTION: return true;
         default:

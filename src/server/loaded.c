@@ -25,6 +25,16 @@ static int read_rules(const PromqlEngine *engine, Loaded *l, Problem *problem) {
     return 0;
 }
 
+/* The flag is named: the path alone does not say why anybody wants that file. */
+static int read_dispatch(const char *path, AmConfig **ret, Problem *problem) {
+    int r = am_config_load(path, ret, problem);
+    if (r < 0) {
+        Problem why = *problem;
+        problem_set(problem, why.line, why.column, "--alertmanager.config.file: %s", why.text);
+    }
+    return r;
+}
+
 int loaded_read(const PromqlEngine *engine, Loaded *ret, Problem *problem) {
     Loaded l = {0};
     Str dispatch = flag_str("alertmanager.config.file");
@@ -36,7 +46,7 @@ int loaded_read(const PromqlEngine *engine, Loaded *ret, Problem *problem) {
         r = read_rules(engine, &l, problem);
     }
     if (r == 0 && dispatch.n) {
-        r = am_config_load(dispatch.p, &l.dispatch, problem);
+        r = read_dispatch(dispatch.p, &l.dispatch, problem);
     }
     if (r < 0) {
         loaded_release(&l);

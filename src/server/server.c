@@ -179,6 +179,7 @@ static void apply_all(Server *s, Loaded *l) {
                  L_STR("section", s->loaded.config->unsupported[i]));
     }
     apply_retention(s);
+    tsdb_set_out_of_order_window(s->tsdb, root->storage.tsdb.out_of_order_window_ms);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
     query_log_apply(s->engine, root->global.query_log_file);
     apply_scraping(s);
@@ -477,6 +478,8 @@ static void open_database(void *arg) {
                      .retention_ms = retention_ms,
                      .retention_bytes = retention_bytes,
                      .block_range_ms = flag_int("storage.tsdb.min-block-duration"),
+                     .out_of_order_window_ms =
+                         s->loaded.config->root.storage.tsdb.out_of_order_window_ms,
                      .sync_interval_ms = flag_int("storage.tsdb.journal-sync-interval"),
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
                      .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size};

@@ -25,6 +25,11 @@ def write_request(series):
         ts += b"".join(field(2, varint(1 << 3 | 1) + struct.pack("<d", v) + varint(2 << 3) + varint(t))
                        for t, v in samples)
         message += field(1, ts)
+    return literal_snappy(message)
+
+
+def literal_snappy(message):
+    """Snappy without compression."""
     parts = [varint(len(message))]
     for i in range(0, len(message), 60):
         part = message[i:i + 60]

@@ -84,6 +84,15 @@ def a_restart_keeps_the_alert_and_does_not_repeat_the_notification(folder, runni
     assert len(hook.got) == 1, [g for _, _, g in hook.got]
 
 
+def a_missing_alertmanager_file_ends_the_start_and_says_so(folder, running):
+    n = Narthex(folder, "global: {}\n", [f"--alertmanager.config.file={folder}/am.yml"], wait=False)
+    running.append(n)
+    wait_for("the end", lambda: not n.alive())
+    assert n.child.returncode == 2, n.child.returncode
+    assert f"{folder}/am.yml: --alertmanager.config.file: cannot be read: No such file" in n.log(), n.log()
+    running.remove(n)
+
+
 def a_failing_webhook_is_tried_again(folder, running):
     exporter, hook = Exporter("load 9\n"), Webhook()
     running += [exporter, hook]
@@ -148,7 +157,8 @@ def alerts_reach_a_real_alertmanager(folder, running):
 
 
 cases = [fires_and_resolves_at_a_webhook, a_restart_keeps_the_alert_and_does_not_repeat_the_notification,
-         a_failing_webhook_is_tried_again, alerts_are_posted_to_each_alertmanager]
+         a_missing_alertmanager_file_ends_the_start_and_says_so, a_failing_webhook_is_tried_again,
+         alerts_are_posted_to_each_alertmanager]
 # Debian's Alertmanager reads its templates from where its package installs them.
 if os.path.exists("/usr/share/prometheus/alertmanager/default.tmpl") and peer("prometheus-alertmanager"):
     cases.append(alerts_reach_a_real_alertmanager)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Deleting series over the API: gone at once, after a restart, and from the disk."""
+"""Deleting series over the API, and samples that come out of order: seen at once, and after a restart."""
 
 import time
 import urllib.parse
@@ -53,6 +53,40 @@ def a_deleted_series_is_gone_at_once_and_after_a_restart(folder, running):
     assert post(n, "/api/v1/admin/tsdb/clean_tombstones").status == 204
 
 
+def late_samples_are_taken_within_the_window(folder, running):
+    config = "storage:\n  tsdb:\n    out_of_order_time_window: 30m\n"
+    n = Narthex(folder, config, FLAGS + ["--web.enable-lifecycle"])
+    running.append(n)
+    now = int(time.time()) * 1000
+    minutes = lambda k: now - k * 60000
+    count = lambda: int(n.value("count_over_time(m[2h])") or 0)
+    metric = lambda name: next(float(line.split()[-1]) for line in n.get("/metrics").body.decode().splitlines() if line.startswith(name))
+    assert send(n, ({"__name__": "m"}, [(minutes(0), 100)])).status == 204
+    for k in (20, 5, 10, 29):
+        a = send(n, ({"__name__": "m"}, [(minutes(k), k)]))
+        assert a.status == 204, a.body
+    assert [float(v[1]) for v in n.query("m[2h]", at=now / 1000)[0]["values"]] == [29, 20, 10, 5, 100]
+    a = send(n, ({"__name__": "m"}, [(minutes(31), 1)]))
+    assert a.status == 400 and b"too old sample" in a.body, (a.status, a.body)
+    assert metric("prometheus_tsdb_head_out_of_order_samples_appended_total") == 4
+    assert metric("prometheus_tsdb_too_old_samples_total") == 1
+    assert metric("prometheus_tsdb_sample_ooo_delta_count") == 5
+    assert send(n, ({"__name__": "only_late"}, [(minutes(25), 1)])).status == 204
+    a = post(n, "/api/v1/admin/tsdb/delete_series", **{"match[]": "m", "start": minutes(12) / 1000, "end": minutes(3) / 1000})
+    assert a.status == 204, a.body
+    assert count() == 3
+    n.stop()
+    running.remove(n)
+    n = Narthex(folder, config, FLAGS + ["--web.enable-lifecycle"])
+    running.append(n)
+    assert count() == 3 and names(n) == ["m", "only_late"]
+    n.write("prometheus.yml", "global: {}\n")
+    assert post(n, "/-/reload").status == 200
+    a = send(n, ({"__name__": "m"}, [(minutes(1), 1)]))
+    assert a.status == 400 and b"out of order sample" in a.body, (a.status, a.body)
+    assert count() == 3
+
+
 def refusals_are_prometheus_own(folder, running):
     n = Narthex(folder, "global: {}\n", FLAGS)
     running.append(n)
@@ -71,4 +105,5 @@ def refusals_are_prometheus_own(folder, running):
         assert a.status == 500 and a.json() == {"status": "error", "errorType": "unavailable", "error": "admin APIs disabled"}, a.body
 
 
-run(a_deleted_series_is_gone_at_once_and_after_a_restart, refusals_are_prometheus_own)
+run(a_deleted_series_is_gone_at_once_and_after_a_restart, late_samples_are_taken_within_the_window,
+    refusals_are_prometheus_own)

@@ -1,8 +1,8 @@
 /*
- * Life of samples in the database: appended, deleted, cut into blocks, merged, cleaned, read again
- * after a restart, in random order from a seed, in virtual time. Beside it runs a plain model, a
- * sorted list of samples a series; after each few steps both are asked for random stretches of time
- * and must agree bit for bit.
+ * Life of samples in the database: appended in and out of order, deleted, cut into blocks, merged,
+ * cleaned, read again after a restart, in random order from a seed, in virtual time. Beside it runs
+ * a plain model, a sorted list of samples a series; after each few steps both are asked for random
+ * stretches of time and must agree bit for bit.
  *
  * sim_lifecycle [SEED...] runs each seed as one TAP test; without one, a random one.
  */
@@ -22,6 +22,7 @@
 
 #define RANGE INT64_C(60000)
 #define SERIES 12
+#define WINDOW (5 * RANGE)
 #define STEPS 1500
 
 typedef struct Point {
@@ -30,13 +31,18 @@ typedef struct Point {
 } Point;
 typedef VEC(Point) Points;
 
+typedef struct Gone {
+    int64_t mint, maxt;
+} Gone;
+
 typedef struct Sim {
     uint64_t state;
     char dir[256];
     Tsdb *db;
     int64_t now;
-    Points points[SERIES]; /* the model, by time */
-    int64_t last[SERIES];  /* newest time ever appended */
+    Points points[SERIES];  /* the model, by time */
+    int64_t last[SERIES];   /* newest time appended in order */
+    VEC(Gone) gone[SERIES]; /* what was ever deleted */
     char failure[512];
 } Sim;
 
@@ -64,6 +70,7 @@ static void open_db(Sim *s) {
                      .block_range_ms = RANGE,
                      .block_range_max_ms = 9 * RANGE,
                      .journal_segment_bytes = 32768,
+                     .out_of_order_window_ms = WINDOW,
                      .replay_threads = 2};
     if (tsdb_open(&o, &s->db, &p) < 0) {
         fail(s, "open: %s", p.text);
@@ -141,6 +148,46 @@ static void step_append(Sim *s) {
     }
 }
 
+/* Out of order, within the window. Where something was deleted it is left open whether a late
+ * sample shows: a tombstone of the head may still hide it. */
+static bool was_deleted(const Sim *s, int series, int64_t t) {
+    for (size_t i = 0; i < s->gone[series].n; i++) {
+        if (t >= s->gone[series].v[i].mint && t <= s->gone[series].v[i].maxt) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void late_sample(Sim *s, int i, int64_t t) {
+    Points *p = &s->points[i];
+    size_t at = place_of(p, t);
+    bool there = at < p->n && p->v[at].t == t;
+    if (was_deleted(s, i, t) || t >= s->last[i]) {
+        return;
+    }
+    double v = value(s);
+    int r = append(s, i, t, v);
+    if (r != APPEND_OK) {
+        fail(s, "late append of series %d at %" PRId64 ": %d", i, t, r);
+    } else if (!there) {
+        model_add(p, t, v);
+    }
+}
+
+static void step_late(Sim *s) {
+    int64_t first = s->now - (int64_t)chance(s, WINDOW);
+    int i = (int)chance(s, SERIES);
+    for (uint64_t n = chance(s, 100); n > 0 && !s->failure[0]; n--) {
+        int64_t t = first + (int64_t)chance(s, RANGE / 2);
+        late_sample(s, i, MIN(t, s->now - 1));
+        i = chance(s, 10) ? i : (int)chance(s, SERIES);
+    }
+    if (append(s, i, s->now - WINDOW - 1, 1) != APPEND_TOO_OLD) {
+        fail(s, "a sample older than the window was taken");
+    }
+}
+
 static void step_delete(Sim *s) {
     char value_text[16];
     int group = (int)chance(s, 3), one = (int)chance(s, SERIES);
@@ -158,6 +205,7 @@ static void step_delete(Sim *s) {
     for (int i = 0; i < SERIES; i++) {
         if (by_group ? i % 3 == group : i == one) {
             model_delete(&s->points[i], mint, maxt);
+            vec_push(&s->gone[i], (Gone){mint, MIN(maxt, s->now)});
         }
     }
     matcher_deinit(&m);
@@ -190,6 +238,24 @@ static void step_reopen(Sim *s) {
     tsdb_close(s->db);
     s->db = NULL;
     open_db(s);
+}
+
+/* What a process that is killed leaves: the files as they are, nothing closed. */
+static void step_crash(Sim *s) {
+    char *command = mem_printf("cp -r '%s' '%s.copy'", s->dir, s->dir);
+    char *copy = mem_printf("%s.copy", s->dir);
+    if (system(command) != 0) {
+        fail(s, "the folder could not be copied");
+    }
+    tsdb_close(s->db);
+    s->db = NULL;
+    (void)file_remove_tree(s->dir);
+    if (file_rename(copy, s->dir) < 0) {
+        fail(s, "the copy could not be renamed");
+    }
+    open_db(s);
+    mem_free(copy);
+    mem_free(command);
 }
 
 /* ---- comparing */
@@ -274,18 +340,22 @@ static void check(Sim *s) {
 static void run_steps(Sim *s) {
     for (int i = 0; i < STEPS && !s->failure[0]; i++) {
         uint64_t what = chance(s, 200);
-        if (what < 176) {
+        if (what < 168 || i == 0) {
             step_append(s);
+        } else if (what < 176) {
+            step_late(s);
         } else if (what < 184) {
             step_maintain(s);
         } else if (what < 194) {
             step_delete(s);
         } else if (what < 196) {
             step_clean(s);
+        } else if (what < 198) {
+            step_crash(s);
         } else {
             step_reopen(s);
         }
-        if (!s->failure[0] && (what >= 176 || i % 50 == 0)) {
+        if (!s->failure[0] && (what >= 168 || i % 50 == 0)) {
             check(s);
         }
         if (s->failure[0]) {
@@ -310,6 +380,7 @@ static bool run_seed(uint64_t seed) {
     (void)file_remove_tree(s->dir);
     for (int i = 0; i < SERIES; i++) {
         vec_free(&s->points[i]);
+        vec_free(&s->gone[i]);
     }
     mem_free(s);
     return ok;

@@ -93,6 +93,17 @@ static int read_meta_value(Block *b, Str key, Str value, Problem *p, bool *found
     if (str_eq(key, META_ENCODINGS)) {
         return read_encodings(payload, p);
     }
+    if (str_eq(key, META_RECORDS)) {
+        b->records_form = payload.n ? (uint8_t)payload.p[0] : 0;
+        if (b->records_form != RECORDS_FORM) {
+            (void)problem_set(p, 0, 0,
+                              "block has series records of form %u, which this program does not "
+                              "know",
+                              (unsigned)b->records_form);
+            return -EPROTONOSUPPORT;
+        }
+        return 0;
+    }
     if (key.p[0] == META_REQUIRED) {
         (void)problem_set(p, 0, 0, "block needs \"%.*s\", which this program does not know",
                           SA(key));
@@ -156,6 +167,10 @@ static int read_tables(Block *b, LmdbTxn *txn, Problem *p) {
     int r = 0;
     for (int i = 0; i < TABLE_COUNT && r == 0; i++) {
         r = lmdb_table(txn, table_names[i], false, &b->tables[i]);
+        if (r == LMDB_NOT_FOUND && i == TABLE_TIMES) {
+            r = 0; /* of before there was one */
+            b->tables[i] = b->tables[TABLE_TOMBSTONES];
+        }
     }
     if (r == 0) {
         r = read_meta(b, txn, p);
@@ -180,6 +195,9 @@ static int read_tables(Block *b, LmdbTxn *txn, Problem *p) {
     if (r == 0) {
         r = find_values(b, txn, TABLE_CHUNKS, -1, &b->bundles, p);
     }
+    if (r == 0) {
+        r = find_values(b, txn, TABLE_TIMES, -1, &b->times, p);
+    }
     return r == LMDB_NOT_FOUND ? refuse(p, "a table is missing") : r;
 }
 
@@ -201,7 +219,7 @@ static int open_env(Block *b, const char *file, Problem *p) {
 
 static void block_free(Block *b) {
     lmdb_close(b->env);
-    NumberedValues *all[] = {&b->symbols, &b->series, &b->bundles};
+    NumberedValues *all[] = {&b->symbols, &b->series, &b->bundles, &b->times};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         mem_free(all[i]->v);
         mem_free((void *)(uintptr_t)all[i]->good);
@@ -217,6 +235,7 @@ int block_open(const char *path, Block **ret, Problem *problem) {
     Block *b = NEW(Block);
     atomic_init(&b->refs, 1);
     b->path = mem_strdup(path);
+    b->records_form = 1;
     char *file = mem_printf("%s/%s", path, BLOCK_FILE);
     p->text[0] = '\0';
     int r = block_seal_check(file, &b->meta.bytes, p);

@@ -71,7 +71,8 @@ BlockCursor *block_cursor_new(Block *b); /* borrows b */
 void block_cursor_free(BlockCursor *c);
 /* 1 and a series, 0 at the end, negative error. */
 int block_cursor_next(BlockCursor *c, BlockSeries *ret);
-/* The i-th chunk of the series last given, with its bytes (checked, borrowed from the mapping). */
+/* The i-th chunk of the series last given, ready for chunk_decode(): its bytes (checked, borrowed
+ * from the mapping), and its times and base as far as they lie elsewhere, until the next call. */
 int block_cursor_chunk(BlockCursor *c, uint32_t i, Chunk *ret);
 /* Symbol i of block_meta()->symbols, in byte order. */
 int block_symbol(Block *b, uint32_t i, Str *ret);

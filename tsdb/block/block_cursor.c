@@ -2,29 +2,30 @@
 #include "base/mem.h"
 #include "tsdb/block/block_index.h"
 
-typedef struct Place {
-    uint32_t bundle, offset;
-} Place;
-
 struct BlockCursor {
     Block *block;
     uint32_t next;
     Arena arena;
+    DecodedCache *cache;
+    ChunkReader reader;
     VEC(Chunk) chunks;
-    VEC(Place) places;
+    VEC(ChunkScanEntry) entries;
 };
 
 BlockCursor *block_cursor_new(Block *b) {
     BlockCursor *c = NEW(BlockCursor);
     c->block = b;
+    c->cache = decoded_cache_new();
     return c;
 }
 
 void block_cursor_free(BlockCursor *c) {
     if (c) {
         arena_deinit(&c->arena);
+        chunk_reader_deinit(&c->reader);
+        decoded_cache_free(c->cache);
         vec_free(&c->chunks);
-        vec_free(&c->places);
+        vec_free(&c->entries);
         mem_free(c);
     }
 }
@@ -32,16 +33,15 @@ void block_cursor_free(BlockCursor *c) {
 static int read_chunks(BlockCursor *c, SeriesRecord *rec) {
     ChunkScan scan;
     int r = series_record_chunks(rec, &scan);
-    c->chunks.n = c->places.n = 0;
+    c->chunks.n = c->entries.n = 0;
     while (r >= 0) {
-        Chunk chunk;
-        Place at;
-        r = chunk_scan_next(&scan, &chunk, &at.bundle, &at.offset);
+        ChunkScanEntry e;
+        r = chunk_scan_next(&scan, &e);
         if (r <= 0) {
             break;
         }
-        vec_push(&c->chunks, chunk);
-        vec_push(&c->places, at);
+        vec_push(&c->chunks, e.chunk);
+        vec_push(&c->entries, e);
     }
     return r;
 }
@@ -70,5 +70,5 @@ int block_cursor_next(BlockCursor *c, BlockSeries *ret) {
 
 int block_cursor_chunk(BlockCursor *c, uint32_t i, Chunk *ret) {
     *ret = c->chunks.v[i];
-    return block_chunk_data(c->block, c->places.v[i].bundle, c->places.v[i].offset, ret);
+    return block_resolve_chunk(c->block, c->cache, &c->entries.v[i], &c->reader, ret);
 }

@@ -15,7 +15,7 @@
 #define BLOCK_TMP_DELETION ".tmp-for-deletion"
 
 #define BLOCK_TABLES                                                                               \
-    { "meta", "symbols", "series", "postings", "chunks", "stats", "tombstones" }
+    { "meta", "symbols", "series", "postings", "chunks", "stats", "tombstones", "times" }
 enum {
     TABLE_META,
     TABLE_SYMBOLS,
@@ -24,6 +24,7 @@ enum {
     TABLE_CHUNKS,
     TABLE_STATS,
     TABLE_TOMBSTONES,
+    TABLE_TIMES,
     TABLE_COUNT
 };
 
@@ -61,6 +62,12 @@ static inline uint32_t block_read_le32(const char *p) {
 #define SYMBOLS_PER_PAGE 1024
 #define SERIES_PER_PAGE 256
 #define SERIES_STRIDE 16
+/* Form of the series records. In form 2 the labels of all but the first of a stride may be told by
+ * what differs from the first's. Form 1 has no key !records. */
+#define RECORDS_FORM 2
+#define RECORD_SHARED_LABELS_MAX 64
+/* Columns of times a value of the table times. */
+#define TIMES_PER_PAGE 64
 
 /*
  * Bundles fill whole LMDB pages. From BUNDLE_CLOSE_MIN on one is closed as soon as what it leaves
@@ -74,14 +81,20 @@ static inline uint32_t block_read_le32(const char *p) {
 #define BUNDLE_PLAIN 0
 #define BUNDLE_HEADER (VALUE_CRC_BYTES + 1)
 
-/* A chunk's byte in the series record: its encoding, and whether it is the first of a new bundle.
- */
+/* A chunk's byte in the series record: its encoding, whether its times are a column of the table
+ * times, and whether it is the first of a new bundle. */
+#define CHUNK_ENCODING 0x3f
+#define CHUNK_SHARED_TIMES 0x40
 #define CHUNK_NEXT_BUNDLE 0x80
+
+/* How many links a reader follows from a chunk to the one whose values it needs. */
+#define LINKS_MAX 8
 
 /* Meta keys that begin so must be understood, others may be skipped. */
 #define META_REQUIRED '!'
 #define META_BLOCK STR("!block")
 #define META_ENCODINGS STR("!encodings")
+#define META_RECORDS STR("!records")
 #define META_PARENTS STR("parents")
 
 #define STATS_LABELS STR("labels")

@@ -155,6 +155,10 @@ int block_series_record(Block *b, uint32_t id, SeriesRecord *ret) {
             return damaged_record(&r);
         }
         r.end = r.p + size;
+        if (!r.first && at % SERIES_STRIDE != 0) {
+            r.first = r.p;
+            r.first_end = r.end;
+        }
         if (left == 0) {
             *ret = r;
             return 0;
@@ -163,16 +167,47 @@ int block_series_record(Block *b, uint32_t id, SeriesRecord *ret) {
     }
 }
 
+/* How many labels the first record of the stride has; it has them all. */
+static bool open_first(SeriesRecord *r, uint32_t n) {
+    uint64_t head;
+    return r->first && n <= RECORD_SHARED_LABELS_MAX &&
+           uvarint_get(&r->first, r->first_end, &head) && head == (uint64_t)n << 1 &&
+           uvarint_get(&r->p, r->end, &r->changed);
+}
+
 int series_record_labels(SeriesRecord *r, uint32_t *ret_n) {
-    /* Each takes two bytes at least, so that no one can ask for more memory than the record. */
-    if (!get_u32(r, ret_n) || *ret_n > (uint64_t)(r->end - r->p) / 2) {
+    uint32_t head;
+    if (!get_u32(r, &head)) {
         return damaged_record(r);
     }
-    return 0;
+    r->label = 0;
+    r->shared = r->block->records_form > 1 && (head & 1);
+    *ret_n = r->block->records_form > 1 ? head >> 1 : head;
+    if (r->shared) {
+        return open_first(r, *ret_n) ? 0 : damaged_record(r);
+    }
+    /* Each takes two bytes at least, so that no one can ask for more memory than the record. */
+    return *ret_n <= (uint64_t)(r->end - r->p) / 2 ? 0 : damaged_record(r);
+}
+
+static bool first_u32(SeriesRecord *r, uint32_t *ret) {
+    uint64_t v;
+    if (!uvarint_get(&r->first, r->first_end, &v) || v > UINT32_MAX) {
+        return false;
+    }
+    *ret = (uint32_t)v;
+    return true;
 }
 
 int series_record_pair(SeriesRecord *r, uint32_t *ret_name, uint32_t *ret_value) {
-    return get_u32(r, ret_name) && get_u32(r, ret_value) ? 0 : damaged_record(r);
+    bool good;
+    if (r->shared) {
+        good = first_u32(r, ret_name) && first_u32(r, ret_value) &&
+               (!(r->changed >> r->label++ & 1) || get_u32(r, ret_value));
+    } else {
+        good = get_u32(r, ret_name) && get_u32(r, ret_value);
+    }
+    return good ? 0 : damaged_record(r);
 }
 
 int block_record_labels(SeriesRecord *r, Arena *a, Labels *ret) {
@@ -214,41 +249,97 @@ int series_record_chunks(SeriesRecord *r, ChunkScan *ret) {
     return 0;
 }
 
-int chunk_scan_next(ChunkScan *s, Chunk *ret, uint32_t *ret_bundle, uint32_t *ret_offset) {
+/* Times of a chunk that its own entry states. */
+static bool read_own_times(ChunkScan *s, Chunk *c) {
+    uint64_t gap, length;
     SeriesRecord *r = &s->r;
+    if (!uvarint_get(&r->p, r->end, &gap) || !uvarint_get(&r->p, r->end, &length) ||
+        !get_u32(r, &c->n)) {
+        return false;
+    }
+    c->min_time = (int64_t)((uint64_t)s->before + gap);
+    c->max_time = (int64_t)((uint64_t)c->min_time + length);
+    return true;
+}
+
+/* Which of a column's times a chunk has; n is known. */
+static bool read_part(SeriesRecord *r, uint32_t n_column, ChunkScanEntry *e) {
+    uint64_t at = 0, gap;
+    if (!get_u32(r, &e->first) || !get_u32(r, &e->misses) || e->chunk.n > n_column ||
+        e->misses > n_column - e->chunk.n || e->first > n_column - e->chunk.n - e->misses) {
+        return false;
+    }
+    e->missed = r->p;
+    for (uint32_t i = 0; i < e->misses; i++) {
+        if (!uvarint_get(&r->p, r->end, &gap) || (i > 0 && gap == 0) ||
+            gap >= e->chunk.n + e->misses - at) {
+            return false;
+        }
+        at += gap;
+    }
+    e->missed_end = r->p;
+    return true;
+}
+
+/* The times of a chunk are a column, or a part of one. */
+static int read_shared_times(ChunkScan *s, ChunkScanEntry *e) {
+    SeriesRecord *r = &s->r;
+    uint64_t column;
+    Times times;
+    if (!uvarint_get(&r->p, r->end, &column) || column >> 1 > UINT32_MAX) {
+        return damaged_record(r);
+    }
+    e->shared = true;
+    e->column = (uint32_t)(column >> 1);
+    int err = block_times(r->block, e->column, &times);
+    if (err < 0) {
+        return err;
+    }
+    if (!(column & 1)) {
+        e->chunk.n = times.n;
+        e->chunk.min_time = times.min_time;
+        e->chunk.max_time = times.max_time;
+        return 0;
+    }
+    return read_own_times(s, &e->chunk) && read_part(r, times.n, e) ? 0 : damaged_record(r);
+}
+
+int chunk_scan_next(ChunkScan *s, ChunkScanEntry *ret) {
+    SeriesRecord *r = &s->r;
+    ChunkScanEntry e = {0};
     if (s->left == 0) {
         return r->p == r->end ? 0 : damaged_record(r);
     }
-    uint64_t gap, length;
-    uint32_t n, size;
     if (r->p == r->end) {
         return damaged_record(r);
     }
     uint8_t head = *r->p++;
-    if (!uvarint_get(&r->p, r->end, &gap) || !uvarint_get(&r->p, r->end, &length) ||
-        !get_u32(r, &n) || !get_u32(r, &size)) {
+    e.chunk.encoding = head & CHUNK_ENCODING;
+    if (head & CHUNK_SHARED_TIMES) {
+        int err = read_shared_times(s, &e);
+        if (err < 0) {
+            return err;
+        }
+    } else if (!read_own_times(s, &e.chunk)) {
+        return damaged_record(r);
+    }
+    Chunk *c = &e.chunk;
+    if (!get_u32(r, &c->size)) {
         return damaged_record(r);
     }
     if (head & CHUNK_NEXT_BUNDLE) {
         s->bundle++;
         s->offset = 0;
     }
-    int64_t min_time = (int64_t)((uint64_t)s->before + gap);
-    int64_t max_time = (int64_t)((uint64_t)min_time + length);
-    if (min_time < s->before || max_time < min_time || n == 0 || n > CHUNK_SAMPLES_MAX ||
-        size > UINT32_MAX - s->offset) {
+    if (c->min_time < s->before || c->max_time < c->min_time || c->n == 0 ||
+        c->n > CHUNK_SAMPLES_MAX || c->size > UINT32_MAX - s->offset) {
         return damaged_record(r);
     }
-    *ret = (Chunk){.min_time = min_time,
-                   .max_time = max_time,
-                   .size = size,
-                   .n = n,
-                   .encoding = head & (uint8_t)~CHUNK_NEXT_BUNDLE};
-    *ret_bundle = s->bundle;
-    *ret_offset = s->offset;
-    s->offset += size;
-    s->before = max_time;
+    e.place = (ChunkPlace){s->bundle, s->offset};
+    s->offset += c->size;
+    s->before = c->max_time;
     s->left--;
+    *ret = e;
     return 1;
 }
 

@@ -10,6 +10,9 @@
 #include "storage/lmdb.h"
 #include "tsdb/block/block.h"
 #include "tsdb/block/block_format.h"
+#include "tsdb/block/bundle_writer.h"
+#include "tsdb/block/decoded_cache.h"
+#include "tsdb/codec/times.h"
 #include "tsdb/index/postings_select.h"
 
 /* The values of a table that is keyed by number, found once at opening: reads need no search in
@@ -25,11 +28,12 @@ struct Block {
     atomic_uint refs;
     atomic_bool bad;
     BlockMeta meta;
+    uint8_t records_form;
     char *path;
     char (*parents)[BLOCK_ID_SIZE];
     LmdbEnv *env;
     LmdbTable tables[TABLE_COUNT];
-    NumberedValues symbols, series, bundles;
+    NumberedValues symbols, series, bundles, times;
 };
 
 /* Logs the first damage with the block and the key, marks the block, returns -EBADMSG. */
@@ -50,6 +54,12 @@ typedef struct SeriesRecord {
     const uint8_t *p, *end;
     Block *block;
     uint32_t id;
+    /* The first record of its stride, from which labels may be taken: those whose bit is not set.
+     */
+    const uint8_t *first, *first_end;
+    bool shared;
+    uint64_t changed;
+    uint32_t label; /* the next one */
 } SeriesRecord;
 
 typedef struct ChunkScan {
@@ -58,6 +68,16 @@ typedef struct ChunkScan {
     int64_t before;
     uint32_t bundle, offset;
 } ChunkScan;
+
+/* A chunk as the index has it, without its bytes. */
+typedef struct ChunkScanEntry {
+    Chunk chunk;
+    ChunkPlace place;
+    /* Its times: `shared` = those of a column from number `first` on, without the missed ones. */
+    bool shared;
+    uint32_t column, first, misses;
+    const uint8_t *missed, *missed_end;
+} ChunkScanEntry;
 
 int block_series_record(Block *b, uint32_t id, SeriesRecord *ret);
 /* Number of labels, to be followed by that many calls of series_record_pair(), then by
@@ -68,10 +88,36 @@ int series_record_chunks(SeriesRecord *r, ChunkScan *ret);
 /* Reads the labels of a record, up to its chunks; the list is the arena's, the bytes the block's.
  */
 int block_record_labels(SeriesRecord *r, Arena *a, Labels *ret);
-/* 1 and the next chunk without its bytes; 0 at the end. */
-int chunk_scan_next(ChunkScan *s, Chunk *ret, uint32_t *ret_bundle, uint32_t *ret_offset);
+/* 1 and the next chunk; 0 at the end. */
+int chunk_scan_next(ChunkScan *s, ChunkScanEntry *ret);
 /* Finds the bytes of a chunk that chunk_scan_next() gave. */
 int block_chunk_data(Block *b, uint32_t bundle, uint32_t offset, Chunk *c);
+
+/* A column of the table times, not unpacked. */
+int block_times(Block *b, uint32_t column, Times *ret);
+
+/* What a chunk was decoded into: room of its own, and times that are held. */
+typedef struct ChunkReader {
+    Decoded *times;
+    VEC(int64_t) t;
+    VEC(double) v;
+} ChunkReader;
+
+/* Samples of a chunk: numbers first..first+n-1. */
+typedef struct ChunkPart {
+    const int64_t *t;
+    const double *v;
+    uint32_t first, n;
+} ChunkPart;
+
+void chunk_reader_deinit(ChunkReader *r);
+/* At least the samples of a float chunk with from <= t <= to, if there are any. They stay until the
+ * reader's next use. */
+int block_read_chunk(Block *b, DecodedCache *cache, const ChunkScanEntry *e, int64_t from,
+                     int64_t to, ChunkReader *r, ChunkPart *ret);
+/* Finds the bytes of a chunk, and its times and its base as far as they lie elsewhere. */
+int block_resolve_chunk(Block *b, DecodedCache *cache, const ChunkScanEntry *e, ChunkReader *r,
+                        Chunk *c);
 
 /* The block as an index to select from. */
 typedef struct BlockPostings {

@@ -12,12 +12,14 @@
 typedef struct BlockQuerier {
     Querier q;
     Block *block;
+    DecodedCache *cache; /* of all its iterators */
     int64_t min_time, max_time;
 } BlockQuerier;
 
 typedef struct BlockSet {
     SeriesSet set;
     Block *block;
+    DecodedCache *cache;
     Ids ids;
     size_t at;
     uint64_t left; /* of the limit */
@@ -29,46 +31,45 @@ typedef struct BlockSet {
 typedef struct BlockIter {
     SampleIter it;
     Block *block;
+    DecodedCache *cache;
     int64_t min_time, max_time;
     int err; /* found when it was made: given by next() */
     ChunkScan scan;
-    VEC(int64_t) t;
-    VEC(double) v;
+    ChunkReader reader;
     HistogramSamples histograms;
 } BlockIter;
 
 /* ---- samples ---- */
 
-static int decode_floats(BlockIter *it, const Chunk *c, SampleRun *ret) {
-    uint32_t n;
-    vec_reserve(&it->t, c->n);
-    vec_reserve(&it->v, c->n);
-    int r = chunk_decode_range(c, it->min_time, it->max_time, it->t.v, it->v.v, &n);
-    if (r == 0) {
-        *ret = (SampleRun){.kind = SAMPLE_FLOAT, .n = n, .t = it->t.v, .f = it->v.v};
-    }
+static int decode_floats(BlockIter *it, const ChunkScanEntry *e, SampleRun *ret) {
+    ChunkPart part;
+    int r =
+        block_read_chunk(it->block, it->cache, e, it->min_time, it->max_time, &it->reader, &part);
+    *ret = (SampleRun){.kind = SAMPLE_FLOAT, .n = part.n, .t = part.t, .f = part.v};
     return r;
 }
 
 /* All of them: a run is never empty, and what lies outside of the range is cut off above. */
-static int decode_histograms(BlockIter *it, const Chunk *c, SampleRun *ret) {
-    int r = histogram_chunk_decode(c, &it->histograms);
-    if (r == 0) {
-        *ret = histogram_samples_run(&it->histograms, INT64_MIN, INT64_MAX);
-    }
-    return r;
-}
-
-static int decode_run(BlockIter *it, Chunk *c, uint32_t bundle, uint32_t offset, SampleRun *ret) {
-    int r = block_chunk_data(it->block, bundle, offset, c);
+static int decode_histograms(BlockIter *it, const ChunkScanEntry *e, SampleRun *ret) {
+    Chunk c = e->chunk;
+    int r = block_chunk_data(it->block, e->place.bundle, e->place.offset, &c);
     if (r < 0) {
         return r;
     }
-    r = chunk_encoding_kind(c->encoding) == SAMPLE_FLOAT ? decode_floats(it, c, ret)
-                                                         : decode_histograms(it, c, ret);
-    if (r < 0) {
-        return block_damaged(it->block, TABLE_CHUNKS, "%u, chunk at %u of series %u", bundle,
-                             offset, it->scan.r.id);
+    if (histogram_chunk_decode(&c, &it->histograms) < 0) {
+        return block_damaged(it->block, TABLE_CHUNKS, "%u, chunk at %u of series %u",
+                             e->place.bundle, e->place.offset, it->scan.r.id);
+    }
+    *ret = histogram_samples_run(&it->histograms, INT64_MIN, INT64_MAX);
+    return 0;
+}
+
+/* 1 and the chunk's samples in the range; 0: there are none. */
+static int decode_run(BlockIter *it, const ChunkScanEntry *e, SampleRun *ret) {
+    int r = chunk_encoding_kind(e->chunk.encoding) == SAMPLE_FLOAT ? decode_floats(it, e, ret)
+                                                                   : decode_histograms(it, e, ret);
+    if (r < 0 || ret->n == 0) {
+        return r;
     }
     return 1;
 }
@@ -78,15 +79,18 @@ static int block_iter_next(SampleIter *base, SampleRun *ret) {
     if (it->err) {
         return it->err;
     }
-    Chunk c;
-    uint32_t bundle, offset;
+    ChunkScanEntry e;
     int r;
-    while ((r = chunk_scan_next(&it->scan, &c, &bundle, &offset)) > 0) {
-        if (c.min_time > it->max_time) {
+    while ((r = chunk_scan_next(&it->scan, &e)) > 0) {
+        if (e.chunk.min_time > it->max_time) {
             return 0;
         }
-        if (c.max_time >= it->min_time) {
-            return decode_run(it, &c, bundle, offset, ret);
+        if (e.chunk.max_time < it->min_time) {
+            continue;
+        }
+        r = decode_run(it, &e, ret);
+        if (r != 0) {
+            return r;
         }
     }
     return r;
@@ -99,8 +103,7 @@ static void block_iter_seek(SampleIter *base, int64_t t) {
 
 static void block_iter_free(SampleIter *base) {
     BlockIter *it = CONTAINER_OF(base, BlockIter, it);
-    vec_free(&it->t);
-    vec_free(&it->v);
+    chunk_reader_deinit(&it->reader);
     histogram_samples_deinit(&it->histograms);
     mem_free(it);
 }
@@ -125,11 +128,10 @@ static int scan_chunks(Block *b, uint32_t id, ChunkScan *ret) {
 
 /* 1 when a chunk lies in the range. */
 static int has_samples(ChunkScan scan, int64_t min_time, int64_t max_time) {
-    Chunk c;
-    uint32_t bundle, offset;
+    ChunkScanEntry e;
     int r;
-    while ((r = chunk_scan_next(&scan, &c, &bundle, &offset)) > 0) {
-        if (c.min_time <= max_time && c.max_time >= min_time) {
+    while ((r = chunk_scan_next(&scan, &e)) > 0) {
+        if (e.chunk.min_time <= max_time && e.chunk.max_time >= min_time) {
             return 1;
         }
     }
@@ -172,6 +174,7 @@ static SampleIter *block_set_iter(SeriesSet *base, const Series *series, SampleI
     BlockIter *it = reuse ? CONTAINER_OF(reuse, BlockIter, it) : NEW(BlockIter);
     it->it.ops = &block_iter_ops;
     it->block = s->block;
+    it->cache = s->cache;
     it->min_time = s->min_time;
     it->max_time = s->max_time;
     it->err = scan_chunks(s->block, (uint32_t)series->handle, &it->scan);
@@ -221,6 +224,7 @@ static int block_select(Querier *base, const Matcher *m, size_t n, const SelectH
     BlockSet *s = NEW(BlockSet);
     s->set.ops = &block_set_ops;
     s->block = q->block;
+    s->cache = q->cache;
     s->min_time = q->min_time;
     s->max_time = q->max_time;
     s->left = UINT64_MAX;
@@ -369,6 +373,7 @@ static int block_label_values(Querier *base, Str name, const Matcher *m, size_t 
 
 static void block_querier_close(Querier *base) {
     BlockQuerier *q = CONTAINER_OF(base, BlockQuerier, q);
+    decoded_cache_free(q->cache);
     block_unref(q->block);
     mem_free(q);
 }
@@ -378,7 +383,8 @@ static const QuerierOps block_querier_ops = {block_select, block_label_names, bl
 
 int block_querier(Block *b, int64_t min_time, int64_t max_time, Querier **ret) {
     BlockQuerier *q = NEW(BlockQuerier);
-    *q = (BlockQuerier){{&block_querier_ops}, block_ref(b), min_time, max_time};
+    *q =
+        (BlockQuerier){{&block_querier_ops}, block_ref(b), decoded_cache_new(), min_time, max_time};
     *ret = &q->q;
     return 0;
 }

@@ -9,11 +9,10 @@
 #include "base/mem.h"
 #include "tsdb/block/block_folder.h"
 #include "tsdb/block/block_seal.h"
-#include "tsdb/block/index_writer.h"
+#include "tsdb/block/series_group.h"
 
-/* A chunk that has this share of a full one already is taken over as it is. */
-#define KEEP_NUMERATOR 3
-#define KEEP_DENOMINATOR 4
+/* A rest of so many halves of a chunk becomes one. */
+#define LAST_CHUNK_HALVES 3
 
 struct BlockWriter {
     BlockWriterOptions o;
@@ -25,18 +24,19 @@ struct BlockWriter {
 
     /* The series at hand. */
     VEC(PairKey) pairs, last_pairs;
-    VEC(ChunkEntry) chunks;
+    uint64_t target; /* values of its labels job and instance */
+    uint32_t job, instance;
     bool in_series, has_time;
     int64_t last_time;
 
-    /* The samples of the next chunk; at most chunk_samples. */
-    ChunkEncoder *encoder;
+    /* Its samples that are in no chunk yet. */
     uint32_t n_waiting;
     int64_t waiting_t[CHUNK_SAMPLES_MAX];
     double waiting_v[CHUNK_SAMPLES_MAX];
     HistogramWriter *histograms; /* those that wait; empty while floats do */
 
-    uint64_t n_samples, n_chunks;
+    SeriesGroup group;
+    TimesTable times;
     bool encodings[CHUNK_ENCODINGS_MAX]; /* which were written */
     int64_t t[CHUNK_SAMPLES_MAX];        /* of a chunk that is taken apart */
     double v[CHUNK_SAMPLES_MAX];
@@ -49,13 +49,13 @@ int block_writer_new(const BlockWriterOptions *o, BlockWriter **ret) {
         w->o.chunk_samples = BLOCK_CHUNK_SAMPLES;
     }
     w->o.chunk_samples = MIN(w->o.chunk_samples, (uint32_t)CHUNK_SAMPLES_MAX);
-    w->encoder = chunk_encoder_new();
     w->histograms = histogram_writer_new();
     block_id_new(w->id);
     w->folder = block_folder_path(o->dir, w->id, "");
     w->tmp_folder = block_folder_path(o->dir, w->id, BLOCK_TMP_CREATION);
     w->file = mem_printf("%s/%s", w->tmp_folder, BLOCK_FILE);
     index_writer_init(&w->index, o->min_time);
+    series_group_init(&w->group);
     int r = block_folder_make(w->tmp_folder);
     if (r == 0) {
         r = bundle_writer_init(&w->out, w->file);
@@ -80,8 +80,8 @@ void block_writer_free(BlockWriter *w) {
     }
     vec_free(&w->pairs);
     vec_free(&w->last_pairs);
-    vec_free(&w->chunks);
-    chunk_encoder_free(w->encoder);
+    series_group_deinit(&w->group);
+    times_table_deinit(&w->times);
     histogram_writer_free(w->histograms);
     mem_free(w->folder);
     mem_free(w->tmp_folder);
@@ -106,43 +106,45 @@ static int begin_series(BlockWriter *w) {
         return 0;
     }
     w->symbols_done = true;
-    return index_writer_symbols(&w->index, &w->out);
+    int r = index_writer_symbols(&w->index, &w->out);
+    w->job = w->instance = UINT32_MAX; /* of a name that no series has */
+    (void)symbol_table_find(&w->index.symbols, STR("job"), &w->job);
+    (void)symbol_table_find(&w->index.symbols, STR("instance"), &w->instance);
+    (void)symbol_table_find(&w->index.symbols, STR("le"), &w->group.le);
+    return r;
 }
 
 /* ---- chunks ---- */
 
-static int put_chunk(BlockWriter *w, const Chunk *c) {
-    ChunkEntry e = {.chunk = *c};
-    int r = bundle_writer_chunk(&w->out, c, &e.place);
-    if (r < 0) {
-        return r;
-    }
-    e.chunk.data = NULL;
-    vec_push(&w->chunks, e);
-    w->n_chunks++;
-    w->n_samples += c->n;
+/* Makes a chunk of the first samples that wait: as many as the target's column of times has, or
+ * `usual`. */
+static void cut_chunk(BlockWriter *w, uint32_t usual) {
+    ChunkTimes times;
+    times_table_place(&w->times, w->target, w->waiting_t, w->n_waiting, usual, &times);
+    uint32_t n = times.n, left = w->n_waiting - n;
+    series_group_values(&w->group, &times, w->waiting_t[0], w->waiting_t[n - 1], w->waiting_v);
+    w->encodings[CHUNK_LINKED] = true;
+    memmove(w->waiting_t, w->waiting_t + n, left * sizeof(*w->waiting_t));
+    memmove(w->waiting_v, w->waiting_v + n, left * sizeof(*w->waiting_v));
+    w->n_waiting = left;
+}
+
+static void put_chunk(BlockWriter *w, const Chunk *c) {
+    series_group_chunk(&w->group, c);
     w->encodings[c->encoding] = true;
-    return 0;
 }
 
-static int flush_histograms(BlockWriter *w) {
-    if (histogram_writer_count(w->histograms) == 0) {
-        return 0;
+/* What waits is either floats or histograms. */
+static void flush_chunks(BlockWriter *w) {
+    while (w->n_waiting > 0) {
+        uint64_t whole = (uint64_t)w->o.chunk_samples * LAST_CHUNK_HALVES / 2;
+        cut_chunk(w, w->n_waiting <= whole ? w->n_waiting : w->o.chunk_samples);
     }
-    Chunk c = histogram_writer_view(w->histograms);
-    int r = put_chunk(w, &c);
-    histogram_writer_reset(w->histograms);
-    return r;
-}
-
-static int flush_chunk(BlockWriter *w) {
-    Chunk c;
-    if (w->n_waiting == 0) {
-        return flush_histograms(w);
+    if (histogram_writer_count(w->histograms) > 0) {
+        Chunk c = histogram_writer_view(w->histograms);
+        put_chunk(w, &c);
+        histogram_writer_reset(w->histograms);
     }
-    chunk_encode(w->encoder, w->waiting_t, w->waiting_v, w->n_waiting, &c);
-    w->n_waiting = 0;
-    return put_chunk(w, &c);
 }
 
 /* -ERANGE, -EINVAL as the header says; moves the series' last time on. */
@@ -163,7 +165,7 @@ int block_writer_histogram(BlockWriter *w, const HistogramSample *s) {
     int r = check_times(w, s->t, s->t);
     if (r == 0 && (w->n_waiting > 0 || histogram_writer_full(w->histograms) ||
                    !histogram_writer_fits(w->histograms, s))) {
-        r = flush_chunk(w);
+        flush_chunks(w);
     }
     if (r == 0) {
         histogram_writer_add(w->histograms, s);
@@ -172,38 +174,37 @@ int block_writer_histogram(BlockWriter *w, const HistogramSample *s) {
 }
 
 int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size_t n) {
-    int r = flush_histograms(w);
-    for (size_t i = 0; i < n && r == 0; i++) {
-        r = check_times(w, t[i], t[i]);
+    if (histogram_writer_count(w->histograms) > 0) {
+        flush_chunks(w);
+    }
+    for (size_t i = 0; i < n; i++) {
+        int r = check_times(w, t[i], t[i]);
         if (r < 0) {
-            break;
+            return r;
+        }
+        if (w->n_waiting == CHUNK_SAMPLES_MAX) {
+            cut_chunk(w, w->o.chunk_samples);
         }
         w->waiting_t[w->n_waiting] = t[i];
         w->waiting_v[w->n_waiting++] = v[i];
-        if (w->n_waiting == w->o.chunk_samples) {
-            r = flush_chunk(w);
-        }
+    }
+    return 0;
+}
+
+/* Histograms have no smaller form. */
+static int take_over(BlockWriter *w, const Chunk *c) {
+    int r = check_times(w, c->min_time, c->max_time);
+    if (r == 0) {
+        flush_chunks(w);
+        put_chunk(w, c);
     }
     return r;
 }
 
-/* A chunk of this encoding and length would hardly become smaller. */
-static bool is_final(const BlockWriter *w, const Chunk *c) {
+int block_writer_chunk(BlockWriter *w, const Chunk *c) {
     SampleKind kind = chunk_encoding_kind(c->encoding);
     if (kind == SAMPLE_HISTOGRAM || kind == SAMPLE_FLOAT_HISTOGRAM) {
-        return true;
-    }
-    return c->encoding == CHUNK_COLUMNS &&
-           (uint64_t)c->n * KEEP_DENOMINATOR >= (uint64_t)w->o.chunk_samples * KEEP_NUMERATOR;
-}
-
-int block_writer_chunk(BlockWriter *w, const Chunk *c) {
-    if (is_final(w, c)) {
-        int r = check_times(w, c->min_time, c->max_time);
-        if (r == 0) {
-            r = flush_chunk(w);
-        }
-        return r < 0 ? r : put_chunk(w, c);
+        return take_over(w, c);
     }
     int r = chunk_decode(c, w->t, w->v);
     return r < 0 ? err_trace(r) : block_writer_samples(w, w->t, w->v, c->n);
@@ -211,18 +212,13 @@ int block_writer_chunk(BlockWriter *w, const Chunk *c) {
 
 /* ---- series ---- */
 
-static int end_series(BlockWriter *w) {
-    if (!w->in_series) {
-        return 0;
+static int flush_group(BlockWriter *w) { return series_group_flush(&w->group, &w->index, &w->out); }
+
+static void end_series(BlockWriter *w) {
+    if (w->in_series) {
+        w->in_series = false;
+        flush_chunks(w);
     }
-    w->in_series = false;
-    int r = flush_chunk(w);
-    if (r == 0 && w->chunks.n) {
-        r = index_writer_series(&w->index, &w->out, w->pairs.v, w->pairs.n, w->chunks.v,
-                                w->chunks.n);
-    }
-    w->chunks.n = 0;
-    return r;
 }
 
 /* Symbols are numbered in their order, so pairs compare as labels do. */
@@ -237,6 +233,7 @@ static bool follows(const PairKey *a, size_t n_a, const PairKey *b, size_t n_b) 
 
 static int number_labels(BlockWriter *w, Labels l) {
     w->pairs.n = 0;
+    w->target = 0;
     for (size_t i = 0; i < l.n; i++) {
         uint32_t name, value;
         if (!symbol_table_find(&w->index.symbols, l.v[i].name, &name) ||
@@ -244,6 +241,9 @@ static int number_labels(BlockWriter *w, Labels l) {
             return err_trace(-EINVAL);
         }
         vec_push(&w->pairs, (PairKey)name << 32 | value);
+        if (name == w->job || name == w->instance) {
+            w->target = w->target << 32 | value;
+        }
     }
     return 0;
 }
@@ -257,12 +257,10 @@ int block_writer_series(BlockWriter *w, Labels l) {
         return -ECANCELED;
     }
     int r = begin_series(w);
-    if (r == 0) {
-        r = end_series(w);
-    }
     if (r < 0) {
         return r;
     }
+    end_series(w);
     w->last_pairs.n = 0;
     for (size_t i = 0; i < w->pairs.n; i++) {
         vec_push(&w->last_pairs, w->pairs.v[i]);
@@ -274,9 +272,13 @@ int block_writer_series(BlockWriter *w, Labels l) {
     if (!follows(w->pairs.v, w->pairs.n, w->last_pairs.v, w->last_pairs.n)) {
         return err_trace(-EINVAL);
     }
+    if (series_group_is_foreign(&w->group, w->pairs.v, w->pairs.n)) {
+        r = flush_group(w);
+    }
+    series_group_begin(&w->group, w->pairs.v, w->pairs.n);
     w->in_series = true;
     w->has_time = false;
-    return 0;
+    return r;
 }
 
 /* ---- the end ---- */
@@ -300,14 +302,19 @@ static int write_meta(BlockWriter *w) {
     buf_add_u64(b, (uint64_t)w->o.min_time);
     buf_add_u64(b, (uint64_t)w->o.max_time);
     buf_add_u32(b, (uint32_t)w->o.level);
-    buf_add_u64(b, w->n_samples);
+    buf_add_u64(b, w->group.n_samples);
     buf_add_u64(b, w->index.n_series);
-    buf_add_u64(b, w->n_chunks);
+    buf_add_u64(b, w->group.n_chunks);
     buf_add_u64(b, w->index.symbols.strings.n);
     buf_add_u64(b, w->index.pairs.n);
     int r = bundle_writer_value(&w->out, TABLE_META, META_BLOCK, b);
     if (r == 0) {
         r = write_encodings(w);
+    }
+    if (r == 0) {
+        value_begin(b);
+        buf_add_char(b, RECORDS_FORM);
+        r = bundle_writer_value(&w->out, TABLE_META, META_RECORDS, b);
     }
     if (r < 0 || w->o.n_parents == 0) {
         return r;
@@ -329,14 +336,18 @@ static int publish(BlockWriter *w) {
 }
 
 int block_writer_finish(BlockWriter *w, char ret_id[BLOCK_ID_SIZE]) {
-    int r = end_series(w);
+    end_series(w);
+    int r = flush_group(w);
     if (r < 0) {
         return r;
     }
-    if (w->n_samples == 0) {
+    if (w->group.n_samples == 0) {
         return BLOCK_EMPTY;
     }
     r = index_writer_finish(&w->index, &w->out);
+    if (r == 0) {
+        r = times_table_finish(&w->times, &w->out, w->o.min_time, &w->index.value);
+    }
     if (r == 0) {
         r = write_meta(w);
     }

@@ -42,7 +42,8 @@ typedef struct BlockWriterOptions {
      */
     const char (*parents)[BLOCK_ID_SIZE];
     size_t n_parents;
-    uint32_t chunk_samples;    /* samples a chunk; 0 = BLOCK_CHUNK_SAMPLES */
+    uint32_t chunk_samples;    /* samples a chunk, half as many more in the last; 0 =
+                                  BLOCK_CHUNK_SAMPLES */
     const atomic_bool *cancel; /* stop soon with -ECANCELED; may be NULL */
 } BlockWriterOptions;
 
@@ -60,8 +61,8 @@ void block_writer_symbols(BlockWriter *w, Labels l);
  */
 int block_writer_series(BlockWriter *w, Labels l);
 /* Times rise within a series, over all calls, else -EINVAL. Chunks are taken apart and written anew
- * with up to chunk_samples each, by chunk_encode(), unless they are such ones already. -EBADMSG
- * when the chunk does not decode. */
+ * without their times, which the block keeps once for all series of a target. -EBADMSG when the
+ * chunk does not decode. */
 int block_writer_chunk(BlockWriter *w, const Chunk *c);
 int block_writer_samples(BlockWriter *w, const int64_t *t, const double *v, size_t n);
 /* A histogram; floats and histograms of both kinds may follow each other. Chunks of histograms that

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "tsdb/block/bundle_writer.h"
 #include "tsdb/block/symbol_table.h"
+#include "tsdb/block/times_table.h"
 #include "tsdb/index/postings_pack.h"
 
 /* A pair of label name and value, as symbol numbers: (name << 32 | value). */
@@ -15,6 +16,8 @@ typedef uint64_t PairKey;
 typedef struct ChunkEntry {
     Chunk chunk; /* data unused */
     ChunkPlace place;
+    bool has_times; /* its times are these of the table, else the chunk's own */
+    ChunkTimes times;
 } ChunkEntry;
 
 typedef struct IndexWriter {
@@ -23,6 +26,7 @@ typedef struct IndexWriter {
     uint32_t n_series;
     Buf page, value; /* records of the open page; scratch for a value */
     uint32_t page_offsets[SERIES_PER_PAGE / SERIES_STRIDE];
+    VEC(PairKey) first; /* labels of the stride's first series */
     U64Map pair_at;     /* PairKey -> position in the two lists */
     VEC(PairKey) pairs; /* in order of first appearance */
     VEC(PostingsPacker) packers;

@@ -4,6 +4,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "tsdb/codec/columns.h"
+#include "tsdb/codec/linked.h"
 #include "tsdb/codec/xor.h"
 
 typedef struct EncodingRow {
@@ -25,6 +26,7 @@ static const EncodingRow encodings[] = {
      columns_decode_range},
     {CHUNK_HISTOGRAM, "histogram", SAMPLE_HISTOGRAM, NULL, NULL, NULL},
     {CHUNK_FLOAT_HISTOGRAM, "float histogram", SAMPLE_FLOAT_HISTOGRAM, NULL, NULL, NULL},
+    {CHUNK_LINKED, "linked", SAMPLE_FLOAT, linked_decode, linked_decode_plain, linked_decode_range},
 };
 
 static const EncodingRow *row_of(uint8_t id) {

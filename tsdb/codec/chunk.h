@@ -19,13 +19,14 @@
 
 typedef enum ChunkEncoding {
     CHUNK_XOR = 1,       /* floats: Gorilla, with times as deltas of deltas; what the head writes */
-    CHUNK_COLUMNS = 2,   /* floats: times and values apart, each as small as may be; in blocks */
+    CHUNK_COLUMNS = 2,   /* floats: times and values apart, each as small as may be; stands alone */
     CHUNK_HISTOGRAM = 3, /* histogram_chunk.h */
     CHUNK_FLOAT_HISTOGRAM = 4, /* histogram_chunk.h */
+    CHUNK_LINKED = 5,          /* floats: values alone, maybe as a difference; in blocks */
 } ChunkEncoding;
 
 /* Ids are smaller. */
-#define CHUNK_ENCODINGS_MAX 128
+#define CHUNK_ENCODINGS_MAX 64
 
 /* An open chunk of the head is closed at whichever comes first. */
 #define CHUNK_OPEN_SAMPLES_MAX 120
@@ -39,6 +40,10 @@ typedef struct Chunk {
     uint32_t size; /* bytes */
     uint32_t n;    /* samples, 1..CHUNK_SAMPLES_MAX */
     uint8_t encoding;
+    /* Only of a chunk whose bytes hold no times: these, n of them. And the values of the chunk that
+     * its link names, if it has one (chunk_link()). Both are borrowed. */
+    const int64_t *times;
+    const double *base;
 } Chunk;
 
 /*
@@ -96,6 +101,24 @@ typedef struct ChunkEncoder ChunkEncoder;
 ChunkEncoder *chunk_encoder_new(void);
 void chunk_encoder_free(ChunkEncoder *e);
 void chunk_encode(ChunkEncoder *e, const int64_t *t, const double *v, uint32_t n, Chunk *ret);
+
+/*
+ * Chunks without times, CHUNK_LINKED; those of *ret are left to the caller. Values may be kept as
+ * what they differ from those of another chunk, base, which link will find again: true when that
+ * was smaller. base may be NULL. Or they are the very values of another chunk.
+ */
+typedef struct ChunkLink {
+    uint32_t bundle, offset, size; /* where a chunk lies in its block: block_format.h */
+} ChunkLink;
+bool chunk_encode_linked(ChunkEncoder *e, const double *v, uint32_t n, const double *base,
+                         const ChunkLink *link, Chunk *ret);
+void chunk_encode_same(ChunkEncoder *e, uint32_t n, const ChunkLink *link, Chunk *ret);
+/* Which other chunk's values are needed: 0 = none, or one of these and the link; -EBADMSG. */
+enum { CHUNK_SAME = 1, CHUNK_DIFFERENCE = 2 };
+int chunk_link(const Chunk *c, ChunkLink *ret);
+/* Values from..to-1 of a CHUNK_LINKED; base: those of its link, from..to-1 too, else NULL. As
+ * chunk_decode(). */
+int chunk_decode_values(const Chunk *c, uint32_t from, uint32_t to, const double *base, double *v);
 
 /*
  * All samples of a float chunk to t[0..n) and v[0..n). 0, -EBADMSG when the bytes are not exactly

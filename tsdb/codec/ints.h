@@ -45,6 +45,13 @@ static inline uint64_t ints_on_line(int64_t slope, uint64_t i) {
  * up: it is divided by what all numbers have in common.
  */
 size_t ints_write(uint8_t *dst, int64_t *y, uint32_t n);
+/* Its two steps: dividing all by what they have in common, which is returned; and the rest. */
+uint64_t ints_divide(int64_t *y, uint32_t n);
+size_t ints_write_divided(uint8_t *dst, const int64_t *y, uint32_t n, uint64_t divisor);
+/* About the size of the same, from the first block of each segment. */
+size_t ints_estimate(const int64_t *y, uint32_t n);
+/* The slope of the line of least squares; 0 where it would be too steep to be one. */
+int64_t ints_slope(const int64_t *y, uint32_t n);
 
 typedef struct IntsReader {
     const uint8_t *p, *end;

@@ -38,7 +38,7 @@ static uint64_t common_divisor(const int64_t *y, uint32_t n) {
 }
 
 /* The line of least squares; 0 where it would be too steep to be one. */
-static int64_t slope_of(const int64_t *y, uint32_t n) {
+int64_t ints_slope(const int64_t *y, uint32_t n) {
     if (n < 2) {
         return 0;
     }
@@ -227,7 +227,7 @@ typedef struct Column {
 } Column;
 
 static uint8_t *add_block(uint8_t *p, Column *c, const int64_t *y, unsigned count) {
-    int64_t r[GUESSES][INTS_BLOCK], turn = short_slope(slope_of(y, count));
+    int64_t r[GUESSES][INTS_BLOCK], turn = short_slope(ints_slope(y, count));
     Fit best = {.cost = SIZE_MAX};
     IntsGuess chosen = INTS_PLAIN;
     for (unsigned g = 0; g < GUESSES; g++) {
@@ -249,12 +249,21 @@ static uint8_t *add_block(uint8_t *p, Column *c, const int64_t *y, unsigned coun
     return write_block(p, chosen, &best, turn, r[chosen], count);
 }
 
-size_t ints_write(uint8_t *dst, int64_t *y, uint32_t n) {
+uint64_t ints_divide(int64_t *y, uint32_t n) {
     uint64_t divisor = common_divisor(y, n);
     for (uint32_t i = 0; i < n && divisor != 1; i++) {
         y[i] = divisor > INT64_MAX ? (int64_t)((uint64_t)y[i] / divisor) : y[i] / (int64_t)divisor;
     }
-    Column c = {.slope = slope_of(y, n)};
+    return divisor;
+}
+
+size_t ints_write(uint8_t *dst, int64_t *y, uint32_t n) {
+    uint64_t divisor = ints_divide(y, n);
+    return ints_write_divided(dst, y, n, divisor);
+}
+
+size_t ints_write_divided(uint8_t *dst, const int64_t *y, uint32_t n, uint64_t divisor) {
+    Column c = {.slope = ints_slope(y, n)};
     uint8_t *p = dst;
     p += uvarint_put(p, divisor);
     p += uvarint_put(p, zigzag_encode(c.slope));
@@ -266,4 +275,17 @@ size_t ints_write(uint8_t *dst, int64_t *y, uint32_t n) {
         p = add_block(p, &c, y + at, MIN(n - at, (uint32_t)INTS_BLOCK));
     }
     return (size_t)(p - dst);
+}
+
+size_t ints_estimate(const int64_t *y, uint32_t n) {
+    uint8_t block[INTS_ROOM(INTS_BLOCK)];
+    int64_t slope = ints_slope(y, n);
+    size_t bytes = 0, numbers = 0;
+    for (uint32_t at = 0; at < n; at += INTS_SEGMENT) {
+        Column c = {.slope = slope, .line = slope, .last = ints_on_line(slope, at)};
+        unsigned count = MIN(n - at, (uint32_t)INTS_BLOCK);
+        bytes += (size_t)(add_block(block, &c, y + at, count) - block);
+        numbers += count;
+    }
+    return bytes * n / numbers;
 }

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "storage/merge.h"
+#include "tsdb/head/head_late.h"
 
 #define RANGE_DEFAULT_MS (2 * HOUR_MS)
 #define RANGE_MAX_CEILING_MS (31 * DAY_MS)
@@ -257,6 +258,7 @@ static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
     }
     if (r == 0) {
         head_set_journal(db->head, db->journal);
+        tsdb_set_out_of_order_window(db, o->out_of_order_window_ms);
     }
     mem_free(chunk_dir);
     mem_free(journal_dir);
@@ -327,6 +329,10 @@ void tsdb_close(Tsdb *db) {
 }
 
 Storage *tsdb_storage(Tsdb *db) { return &db->base; }
+
+void tsdb_set_out_of_order_window(Tsdb *db, int64_t window_ms) {
+    atomic_store(&db->head->late_window, window_ms);
+}
 
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes) {
     atomic_store(&db->retention_ms, retention_ms);
@@ -437,6 +443,12 @@ int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret) {
                 vec_push(&parts, q);
             }
         }
+    }
+    if (r == 0) {
+        r = head_late_querier(db->head, mint, maxt, &q); /* last: what came in order wins */
+    }
+    if (r == 0 && q) {
+        vec_push(&parts, tombstone_querier_new(q, tombstones_ref(db->blocks->head)));
     }
     pthread_rwlock_unlock(&db->view_lock);
     if (r == 0) {

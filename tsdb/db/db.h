@@ -43,6 +43,15 @@ BlockList *db_blocks(Tsdb *db); /* a reference */
 /* Puts a list in the place of the current one (the publish lock is held); truncate_at != INT64_MIN:
  * and the head gives up what is older, in the same moment for queriers. */
 void db_publish(Tsdb *db, BlockList *list, int64_t truncate_at);
+int db_open_block(Tsdb *db, const char *id, Block **ret);
+/* A block made of the head: what was deleted from the head is deleted from it. Takes b. */
+int db_publish_cut(Tsdb *db, Block *b, int64_t truncate_at);
+int64_t db_range_floor(const Tsdb *db, int64_t t);
+/* Late samples that are older than the last cut go to blocks. */
+int db_cut_late(Tsdb *db);
+bool db_late_cut_is_due(Tsdb *db); /* although nothing else is cut */
+int db_snapshot_late(Tsdb *db, const char *dir);
+int db_snapshot_tombstones(Tsdb *db, const char *dir, const char *id);
 /* Without the n blocks in `drop`, with `add` unless it is NULL. */
 void db_replace(Tsdb *db, Block *const *drop, size_t n, const BlockEntry *add);
 /* The merge under way: its share done, 0..1, and how many blocks it takes (0 = there is none). */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/db/db.h"
+#include "tsdb/head/head_late.h"
 
 typedef struct Deletion {
     const TsdbSelector *sets;
@@ -87,6 +88,12 @@ static int delete_from_head(Tsdb *db, const Deletion *d, Tombstones **ret) {
     int r = head_querier(db->head, d->mint, d->maxt, &q);
     if (r == 0) {
         r = collect(d, q, head_end, db->head, db->blocks->head, ret);
+    }
+    r = r < 0 ? r : head_late_querier(db->head, d->mint, d->maxt, &q);
+    if (r == 0 && q) {
+        Tombstones *first = *ret;
+        r = collect(d, q, head_end, db->head, first, ret);
+        tombstones_unref(first);
     }
     return r < 0 ? r : db_write_head_tombstones(db, *ret);
 }

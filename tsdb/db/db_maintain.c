@@ -14,7 +14,7 @@
 #include "tsdb/compact/compact.h"
 #include "tsdb/db/db.h"
 
-static int open_block(Tsdb *db, const char *id, Block **ret) {
+int db_open_block(Tsdb *db, const char *id, Block **ret) {
     Problem problem = {0};
     char *path = db_path(db, id);
     int r = block_open(path, ret, &problem);
@@ -29,9 +29,9 @@ static int open_block(Tsdb *db, const char *id, Block **ret) {
 
 /* ---- head to block */
 
-static int64_t range_floor(int64_t t, int64_t range) {
-    int64_t q = t / range;
-    return (q - (t % range < 0)) * range;
+int64_t db_range_floor(const Tsdb *db, int64_t t) {
+    int64_t q = t / db->range_ms;
+    return (q - (t % db->range_ms < 0)) * db->range_ms;
 }
 
 /* More than one and a half ranges: so that late samples of the last half hour still find the head.
@@ -48,8 +48,7 @@ static int write_tombstones(const BlockEntry *e) {
     return r;
 }
 
-/* The block is as the head was; what was deleted from the head is deleted from it. Takes b. */
-static int publish_cut(Tsdb *db, Block *b, int64_t to) {
+int db_publish_cut(Tsdb *db, Block *b, int64_t to) {
     const BlockMeta *m = block_meta(b);
     pthread_mutex_lock(&db->publish_lock);
     BlockEntry e = {b, tombstones_clip(db->blocks->head, m->min_time, m->max_time - 1)};
@@ -70,7 +69,7 @@ static int publish_cut(Tsdb *db, Block *b, int64_t to) {
 static int cut_one(Tsdb *db, int64_t oldest) {
     Head *h = db->head;
     char id[BLOCK_ID_SIZE];
-    int64_t from = range_floor(oldest, db->range_ms), to = from + db->range_ms;
+    int64_t from = db_range_floor(db, oldest), to = from + db->range_ms;
     from = MAX(from, atomic_load(&h->truncated_at));
     head_raise_min_valid(h, to);
     int r = head_write_block(h, db->dir, from, to, &db->stopping, id);
@@ -84,14 +83,14 @@ static int cut_one(Tsdb *db, int64_t oldest) {
         return 0;
     }
     Block *b;
-    r = open_block(db, id, &b);
+    r = db_open_block(db, id, &b);
     if (r < 0) {
         return err_trace(r);
     }
     log_info("tsdb", "write block completed", L_CSTR("ulid", id), L_INT("mint", from),
              L_INT("maxt", to), L_INT("series", block_meta(b)->series),
              L_INT("samples", block_meta(b)->samples), L_INT("bytes", block_meta(b)->bytes));
-    r = publish_cut(db, b, to);
+    r = db_publish_cut(db, b, to);
     return r < 0 ? err_trace(r) : 0;
 }
 
@@ -127,11 +126,15 @@ static int cut_head(Tsdb *db) {
         log_error("tsdb", "Writing a block from the head failed; its samples stay in the head",
                   L_ERR(r));
     }
-    if (!cut) {
-        (void)head_collect(db->head); /* what an open querier held back last time */
-        return r;
+    int e = cut || db_late_cut_is_due(db) ? db_cut_late(db) : 0;
+    if (e < 0 && e != -ECANCELED) {
+        log_error("tsdb", "Writing out-of-order samples failed; they stay in the head", L_ERR(e));
     }
-    int e = trim_head(db);
+    if (!cut || e < 0) {
+        (void)head_collect(db->head); /* what an open querier held back last time */
+        return r < 0 ? r : e;
+    }
+    e = trim_head(db); /* the late samples of these segments are in blocks too */
     if (e < 0) {
         log_error("tsdb", "Shortening the journal failed; it is tried again", L_ERR(e));
     }
@@ -194,7 +197,7 @@ static int merge_blocks(Tsdb *db, const BlockList *seen, Block *const *parts, si
         return err_trace(r);
     }
     if (r != BLOCK_EMPTY) {
-        r = open_block(db, id, &made);
+        r = db_open_block(db, id, &made);
         if (r < 0) {
             return err_trace(r);
         }

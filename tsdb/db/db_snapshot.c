@@ -33,6 +33,16 @@ static int link_block(Block *b, const char *dir) {
     return r;
 }
 
+/* A copy of the head's samples lacks what was deleted from it. */
+int db_snapshot_tombstones(Tsdb *db, const char *dir, const char *id) {
+    char *path = mem_printf("%s/%s/" TOMBSTONES_FILE, dir, id);
+    BlockList *l = db_blocks(db);
+    int r = tombstones_write(path, l->head);
+    block_list_unref(l);
+    mem_free(path);
+    return r;
+}
+
 /* The head as one block. What is appended meanwhile may or may not be in it. */
 static int write_head(Tsdb *db, const char *dir) {
     char id[BLOCK_ID_SIZE];
@@ -42,11 +52,7 @@ static int write_head(Tsdb *db, const char *dir) {
     }
     int r = head_write_block(db->head, dir, min, max + 1, &db->stopping, id);
     if (r == 0) {
-        char *path = mem_printf("%s/%s/" TOMBSTONES_FILE, dir, id);
-        BlockList *l = db_blocks(db);
-        r = tombstones_write(path, l->head);
-        block_list_unref(l);
-        mem_free(path);
+        r = db_snapshot_tombstones(db, dir, id);
     }
     return r < 0 ? r : 0;
 }
@@ -61,6 +67,7 @@ static int write_snapshot(Tsdb *db, bool skip_head, const char *dir) {
     block_list_unref(l);
     if (r == 0 && !skip_head) {
         r = write_head(db, dir);
+        r = r < 0 ? r : db_snapshot_late(db, dir);
     }
     CLEANUP(buf_deinit) Buf b = BUF_INIT(4096);
     if (r == 0) {

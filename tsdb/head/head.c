@@ -1,4 +1,5 @@
 #include "tsdb/head/head_histogram.h"
+#include "tsdb/head/head_late.h"
 
 #include <sys/mman.h>
 
@@ -66,6 +67,19 @@ static HeadMetrics *metrics_new(void) {
                                      "Total number of out of bound samples ingestion failed "
                                      "attempts with out of order support disabled.",
                                      "type=\"float\"");
+    static const double deltas[] = {600, 1800, 3600, 7200, 10800, 21600, 43200};
+    m->late_appended =
+        metric_counter("prometheus_tsdb_head_out_of_order_samples_appended_total",
+                       "Total number of appended out of order samples.", "type=\"float\"");
+    m->too_old = metric_counter("prometheus_tsdb_too_old_samples_total",
+                                "Total number of out of order samples ingestion failed attempts "
+                                "with out of support enabled, but sample outside of time window.",
+                                "type=\"float\"");
+    m->late_delta = metric_histogram("prometheus_tsdb_sample_ooo_delta",
+                                     "Delta in seconds by which a sample is considered out of "
+                                     "order (reported regardless of OOO time window and whether "
+                                     "sample is accepted or not).",
+                                     NULL, deltas, 7);
     m->chunks_created = metric_counter("prometheus_tsdb_head_chunks_created_total",
                                        "Total number of chunks created in the head", NULL);
     m->chunks_removed = metric_counter("prometheus_tsdb_head_chunks_removed_total",
@@ -118,6 +132,7 @@ int head_open(const HeadOptions *o, Head **ret) {
     atomic_init(&h->min_append, INT64_MIN);
     atomic_init(&h->truncated_at, INT64_MIN);
     atomic_init(&h->round, 1);
+    head_late_init(h);
     h->metrics = metrics_new();
     metrics_on_gather(set_gauges, h);
     *ret = h;
@@ -140,6 +155,7 @@ void head_free(Head *h) {
     }
     metrics_off_gather(set_gauges, h);
     head_drop_appenders(h);
+    head_late_deinit(h);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
         slab_free(atomic_load(&h->slabs[i]));
@@ -352,6 +368,7 @@ HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, si
         s->data = old.data;
         s->cap = old.cap;
         s->full = old.full;
+        head_late_move(h, from, slot);
     }
     pthread_rwlock_unlock(&h->index_lock);
     return s;

@@ -40,6 +40,7 @@ typedef struct HeadPin {
 
 typedef struct HeadMetrics HeadMetrics;
 typedef struct HeadAppender HeadAppender;
+typedef struct LateStore LateStore; /* head_late.h */
 
 typedef struct Head {
     int64_t range_ms;
@@ -76,6 +77,9 @@ typedef struct Head {
     })
     slab_graves;
     atomic_uint_fast64_t samples, chunks_created, chunks_removed;
+    _Atomic int64_t late_window;   /* how far behind max_time samples may come; 0 = in order only */
+    pthread_mutex_t late_lock;     /* of these two */
+    LateStore *late, *late_frozen; /* NULL = none */
     HeadMetrics *metrics;
 } Head;
 
@@ -121,6 +125,8 @@ void head_truncate(Head *h, int64_t mint);
 /* Drops series without samples since min_valid and files of old chunks, as far as no older querier
  * is open: else false, call again later. */
 bool head_collect(Head *h);
+/* The postings of live series that match; the index lock is held. */
+int head_select_ids(Head *h, const Matcher *m, size_t n, const atomic_bool *cancel, Ids *ret);
 /* Begins a new round. Whenever maintenance runs. */
 void head_next_round(Head *h);
 /* JournalFillFn: all series, a part at each call. */
@@ -191,5 +197,5 @@ struct HeadMetrics {
     Metric *series, *chunks, *created, *removed, *not_found, *appended, *appenders, *min_time,
         *min_time_seconds, *max_time, *max_time_seconds, *truncations, *gc_seconds, *out_of_order,
         *histograms_appended, *histograms_out_of_order, *out_of_bound, *chunks_created,
-        *chunks_removed, *chunk_bytes, *active_appenders;
+        *chunks_removed, *chunk_bytes, *active_appenders, *late_appended, *too_old, *late_delta;
 };

@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head_histogram.h"
+#include "tsdb/head/head_late.h"
 #include "tsdb/journal/journal_histogram.h"
+#include "tsdb/journal/journal_late.h"
 
 /* ---- one sample */
 
@@ -157,14 +159,15 @@ struct HeadAppender {
     Appender base;
     Head *head;
     HeadPin pin;
-    int64_t min_valid;
+    int64_t min_valid, min_late; /* bounds of what comes in order, and out of order */
+    int64_t max_time;            /* the head's at the beginning */
     bool bound_known;
-    VEC(JournalSample) samples;
+    VEC(JournalSample) samples, late;
     VEC(JournalHistogram) histograms;
     Arena copies; /* of the histograms */
     VEC(AppenderPart) parts;
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
-    uint64_t out_of_order, out_of_bound;
+    uint64_t out_of_order, out_of_bound, too_old;
     HeadAppender *next; /* among those kept */
 };
 
@@ -186,6 +189,9 @@ static bool in_bounds(HeadAppender *a, int64_t t) {
         }
         int64_t bound = MAX(atomic_load(&a->head->min_valid), atomic_load(&a->head->min_append));
         a->min_valid = MAX(bound, max - a->head->range_ms / 2);
+        int64_t window = atomic_load(&a->head->late_window);
+        a->min_late = window > 0 ? max - window : INT64_MAX;
+        a->max_time = max;
         a->bound_known = true;
     }
     return t >= a->min_valid;
@@ -365,11 +371,26 @@ static int appender_add_histogram(Appender *base, SeriesRef *ref, Labels labels,
     return r != APPEND_OK ? r : add_histogram(a, series, (uint32_t)(*ref - 1), &s);
 }
 
+static bool takes_late(const HeadAppender *a) { return a->min_late < INT64_MAX; }
+
+/* Prometheus' rule: up to the window behind the newest sample of all, whatever the series holds. */
+static int add_late(HeadAppender *a, const HeadSeries *s, uint32_t slot, int64_t t, double v) {
+    metric_observe(a->head->metrics->late_delta, (double)(a->max_time - t) / 1000);
+    if (t < a->min_late) {
+        a->too_old++;
+        return APPEND_TOO_OLD;
+    }
+    note_unlogged(a, s, slot);
+    vec_push(&a->late, (JournalSample){.slot = slot, .t = t, .v = v});
+    return APPEND_OK;
+}
+
 static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t, double v,
                         int64_t st) {
     (void)st; /* this head keeps no start timestamps */
     HeadAppender *a = (HeadAppender *)base;
-    if (UNLIKELY(!in_bounds(a, t))) {
+    bool in_order = in_bounds(a, t);
+    if (UNLIKELY(!in_order && !takes_late(a))) {
         a->out_of_bound++;
         return APPEND_OUT_OF_BOUNDS;
     }
@@ -379,15 +400,21 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
         return r;
     }
     uint32_t slot = (uint32_t)(*ref - 1);
-    if (holds_histograms(s) && is_stale_nan(v)) {
+    if (in_order && holds_histograms(s) && is_stale_nan(v)) {
         return add_stale_histogram(a, s, slot, t);
     }
-    r = check_order(s, t, v);
+    r = in_order ? check_order(s, t, v) : APPEND_OUT_OF_ORDER;
+    if (UNLIKELY(r == APPEND_OUT_OF_ORDER && takes_late(a))) {
+        return add_late(a, s, slot, t, v);
+    }
     if (r != APPEND_OK) {
         a->out_of_order += r == APPEND_OUT_OF_ORDER;
         return r;
     }
     if (repeats_pending(a, slot, t)) {
+        if (takes_late(a) && t < a->samples.v[a->samples.n - 1].t) {
+            return add_late(a, s, slot, t, v);
+        }
         a->out_of_order++;
         return APPEND_OK;
     }
@@ -451,8 +478,10 @@ static void put_series(HeadAppender *a, JournalEncoder *e, Buf *out) {
     journal_series_end(e, out);
 }
 
+/* Late samples count as of now: the journal keeps them until a cut after this moment, which takes
+ * them along. */
 static int64_t newest_of(const HeadAppender *a) {
-    int64_t max = INT64_MIN;
+    int64_t max = a->late.n > 0 ? atomic_load(&a->head->max_time) : INT64_MIN;
     for (size_t i = 0; i < a->samples.n; i++) {
         max = MAX(max, a->samples.v[i].t);
     }
@@ -481,6 +510,7 @@ static void put_records(void *arg, JournalEncoder *e, Buf *out) {
                                to.histograms - from.histograms);
         from = to;
     }
+    journal_put_late(e, out, a->late.v, a->late.n);
 }
 
 static int write_journal(HeadAppender *a) {
@@ -489,7 +519,7 @@ static int write_journal(HeadAppender *a) {
     }
     JournalBatch b = {.put = put_records,
                       .arg = a,
-                      .size = a->samples.n * SAMPLE_BYTES + a->copies.used,
+                      .size = (a->samples.n + a->late.n * 2) * SAMPLE_BYTES + a->copies.used,
                       .max_time = newest_of(a)};
     int r = journal_commit(a->head->journal, &b);
     if (r < 0) {
@@ -547,10 +577,15 @@ static void apply(HeadAppender *a) {
         from = to;
     }
     head_cursor_end(a->head, &c);
+    if (UNLIKELY(a->late.n > 0)) {
+        size_t added = head_late_add(a->head, a->late.v, a->late.n);
+        metric_add(a->head->metrics->late_appended, (double)added);
+    }
 }
 
 static void appender_delete(HeadAppender *a) {
     vec_free(&a->samples);
+    vec_free(&a->late);
     vec_free(&a->histograms);
     vec_free(&a->parts);
     arena_deinit(&a->copies);
@@ -563,8 +598,8 @@ static void appender_keep(HeadAppender *a) {
     vec_free(&a->histograms);
     vec_free(&a->parts);
     arena_deinit(&a->copies);
-    size_t bytes =
-        a->samples.cap * sizeof(*a->samples.v) + a->unlogged.cap * sizeof(*a->unlogged.v);
+    size_t bytes = (a->samples.cap + a->late.cap) * sizeof(*a->samples.v) +
+                   a->unlogged.cap * sizeof(*a->unlogged.v);
     pthread_mutex_lock(&h->pin_lock);
     bool keep = bytes <= KEPT_BYTES_MAX && h->n_kept < KEPT_MAX;
     if (keep) {
@@ -595,6 +630,8 @@ static HeadAppender *appender_take(Head *h) {
     HeadAppender fresh = {.copies = ARENA_INIT(COPIES_BYTES_MAX)};
     fresh.samples.v = a->samples.v;
     fresh.samples.cap = a->samples.cap;
+    fresh.late.v = a->late.v;
+    fresh.late.cap = a->late.cap;
     fresh.unlogged.v = a->unlogged.v;
     fresh.unlogged.cap = a->unlogged.cap;
     *a = fresh;
@@ -617,6 +654,9 @@ static void appender_over(HeadAppender *a) {
     if (a->out_of_bound) {
         metric_add(h->metrics->out_of_bound, (double)a->out_of_bound);
     }
+    if (a->too_old) {
+        metric_add(h->metrics->too_old, (double)a->too_old);
+    }
     metric_add(h->metrics->active_appenders, -1);
     head_unpin(h, &a->pin);
     appender_keep(a);
@@ -625,7 +665,7 @@ static void appender_over(HeadAppender *a) {
 static int appender_end(Appender *base) {
     HeadAppender *a = (HeadAppender *)base;
     int r = 0;
-    if (a->samples.n + a->histograms.n > 0) {
+    if (a->samples.n + a->histograms.n + a->late.n > 0) {
         pthread_rwlock_rdlock(&a->head->commit_lock);
         r = check_bound(a);
         if (r == 0) {

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head_histogram.h"
+#include "tsdb/head/head_late.h"
 
 #define CHECKPOINT_PART_SERIES 10000
 #define APPENDER_WAIT_MS 5000
@@ -36,10 +37,15 @@ int64_t head_oldest_time(Head *h) {
 }
 
 int64_t head_series_end(Head *h, uint64_t handle) {
-    return atomic_load(&head_series_any(h, handle)->last);
+    int64_t late = head_late_end(h, (uint32_t)handle);
+    return MAX(late, atomic_load(&head_series_any(h, handle)->last));
 }
 
-int64_t head_lower_bound(Head *h) { return atomic_load(&h->truncated_at); }
+int64_t head_lower_bound(Head *h) {
+    int64_t min, max, truncated_at = atomic_load(&h->truncated_at);
+    head_late_range(h, &min, &max);
+    return MIN(min, truncated_at);
+}
 
 /* The oldest round of appenders or of queriers; UINT64_MAX = none. */
 static uint64_t oldest_pin(Head *h, bool appender) {
@@ -90,7 +96,8 @@ void head_truncate(Head *h, int64_t mint) {
 }
 
 static bool is_idle(const HeadSeries *s, int64_t mint, uint64_t round) {
-    return atomic_load(&s->last) < mint && atomic_load(&s->touched) < round;
+    return atomic_load(&s->last) < mint && atomic_load(&s->touched) < round &&
+           !(atomic_load(&s->flags) & SERIES_LATE);
 }
 
 /* Slots worth a second look, without holding up anybody. */

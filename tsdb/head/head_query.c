@@ -79,7 +79,7 @@ static int source_value(PostingsSource *s, uint32_t id, Str name, Str *ret) {
 static const PostingsSourceOps source_ops = {source_pair, source_values, source_list, source_all,
                                              source_value};
 
-static int select_ids(Head *h, const Matcher *m, size_t n, const atomic_bool *cancel, Ids *ret) {
+int head_select_ids(Head *h, const Matcher *m, size_t n, const atomic_bool *cancel, Ids *ret) {
     HeadSource s = {{&source_ops, atomic_load(&h->next_slot)}, h};
     return postings_select(&s.base, m, n, cancel, ret);
 }
@@ -333,7 +333,7 @@ static int querier_select_series(Querier *base, const Matcher *m, size_t n,
         set->maxt = MIN(set->maxt, hints->maxt);
     }
     pthread_rwlock_rdlock(&q->head->index_lock);
-    int r = select_ids(q->head, m, n, set->cancel, &set->ids);
+    int r = head_select_ids(q->head, m, n, set->cancel, &set->ids);
     pthread_rwlock_unlock(&q->head->index_lock);
     if (r < 0) {
         set_free(&set->base);
@@ -381,7 +381,7 @@ static bool name_lives(const HeadIndex *x, const HeadName *n) {
 /* Bits of what series that match have: names or, of one name, values; as symbols. */
 static int collect_matching(Head *h, const Str *name, const Matcher *m, size_t n, StrVec *ret) {
     Ids ids = {0};
-    int r = select_ids(h, m, n, NULL, &ids);
+    int r = head_select_ids(h, m, n, NULL, &ids);
     if (r < 0) {
         return err_trace(r);
     }

@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "tsdb/head/head_histogram.h"
+#include "tsdb/head/head_late.h"
 #include "tsdb/journal/journal_histogram.h"
+#include "tsdb/journal/journal_late.h"
 
 #define RING 256
 #define WAKE_EVERY 8 /* records, so that a short one does not cost a call of the system */
@@ -134,6 +136,26 @@ static int apply_histograms(ReplayWorker *w, Str payload) {
     return e;
 }
 
+/* Also those before min_valid: marks tell which of them are in blocks. */
+static int apply_late(ReplayWorker *w, Str payload) {
+    Head *h = w->replay->head;
+    JournalLate it;
+    JournalSample v;
+    int e = journal_late_init(&it, payload);
+    while (e == 0 && (e = journal_late_next(&it, &v)) > 0) {
+        e = 0;
+        if (worker_of(w->replay, v.slot) != w->number) {
+            continue;
+        }
+        if (head_series(h, v.slot)) {
+            (void)head_late_add(h, &v, 1); /* what is there already stays */
+        } else {
+            w->unknown++;
+        }
+    }
+    return e;
+}
+
 static int apply_item(ReplayWorker *w, const ReplayItem *item) {
     if (!(item->workers >> w->number & 1)) {
         return 0;
@@ -142,6 +164,7 @@ static int apply_item(ReplayWorker *w, const ReplayItem *item) {
     switch (item->type) {
     case JOURNAL_SAMPLES: return apply_samples(w, payload);
     case JOURNAL_HISTOGRAMS: return apply_histograms(w, payload);
+    case JOURNAL_LATE: return apply_late(w, payload);
     default: return apply_samples_1(w, item->type, payload);
     }
 }
@@ -284,8 +307,12 @@ static int put_samples(HeadReplay *r, const JournalRecord *rec, int64_t *max_tim
 static int newest_time(uint8_t type, Str payload, int64_t *ret) {
     JournalSamples1 samples;
     JournalHistograms histograms;
+    JournalLate late;
     int e;
-    if (type == JOURNAL_HISTOGRAMS) {
+    if (type == JOURNAL_LATE) {
+        e = journal_late_init(&late, payload);
+        *ret = late.max_time;
+    } else if (type == JOURNAL_HISTOGRAMS) {
         e = journal_histograms_init(&histograms, payload, NULL);
         *ret = histograms.max_time;
     } else {
@@ -409,8 +436,13 @@ int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time
         return put_samples(r, rec, max_time);
     }
     if (rec->type == JOURNAL_SAMPLES_1 || rec->type == JOURNAL_SAMPLES_TIMED_1 ||
-        rec->type == JOURNAL_HISTOGRAMS) {
+        rec->type == JOURNAL_HISTOGRAMS || rec->type == JOURNAL_LATE) {
         return put_for_all(r, rec, max_time);
+    }
+    if (rec->type == JOURNAL_LATE_CUT || rec->type == JOURNAL_LATE_DONE) {
+        wait_until_at_most(r, 0);
+        head_late_replay_mark(r->head, rec->type == JOURNAL_LATE_DONE);
+        return 0;
     }
     int e = journal_record_payload(rec, r->zstd, &r->scratch, &payload);
     if (e < 0) {
@@ -442,6 +474,7 @@ int head_replay_end(HeadReplay *r) {
         result = r->workers[i].result < 0 ? r->workers[i].result : result;
         unknown += r->workers[i].unknown;
     }
+    head_late_unfreeze(r->head);
     if (unknown > 0) {
         log_warn("tsdb", "Journal holds samples of series it does not describe",
                  L_INT("samples", unknown));

@@ -24,6 +24,7 @@ enum {
     SERIES_LOGGED = 4,        /* the journal knows its labels */
     SERIES_HISTOGRAM = 8,     /* the open chunk is `histograms`: head_histogram.h */
     SERIES_FLOAT_COUNTS = 16, /* and its last histogram had float counts */
+    SERIES_LATE = 32,         /* has late samples (head_late.h): stays */
 };
 
 typedef struct HeadSeries {

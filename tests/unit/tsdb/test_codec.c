@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "support/test.h"
 #include "tsdb/codec/chunk.h"
-#include "tsdb/codec/columns.h"
+#include "tsdb/codec/coded.h"
+#include "tsdb/codec/ints.h"
 
 #define LENGTHS                                                                                    \
     { 1, 2, 3, 7, 8, 64, 127, 128, 129, 480, 511, 512, 513, 1000, 4096, CHUNK_SAMPLES_MAX }
@@ -200,6 +201,95 @@ static void check_round_trip(const char *what, const Samples *s) {
     mem_free(copy);
 }
 
+/* A linked chunk on heap copies of just its bytes. */
+static Chunk encode_linked(const Samples *s, const double *base, bool *ret_difference,
+                           uint8_t **ret_copy) {
+    static const ChunkLink link = {70000, 12345, 678};
+    Chunk c;
+    *ret_difference = chunk_encode_linked(encoder(), s->v, s->n, base, &link, &c);
+    c.times = s->t;
+    c.min_time = s->t[0];
+    c.max_time = s->t[s->n - 1];
+    *ret_copy = mem_dup(c.data, c.size);
+    c.data = *ret_copy;
+    c.base = *ret_difference ? base : NULL;
+    ChunkLink found = {0};
+    CHECK_INT(chunk_link(&c, &found), *ret_difference ? CHUNK_DIFFERENCE : 0);
+    CHECK_INT(found.bundle, *ret_difference ? link.bundle : 0);
+    CHECK_INT(found.size, *ret_difference ? link.size : 0);
+    return c;
+}
+
+static bool check_linked(const char *what, const Samples *s, const double *base) {
+    uint8_t *copy;
+    bool difference;
+    Chunk c = encode_linked(s, base, &difference, &copy);
+    CHECK_INT(chunk_decode(&c, got.t, got.v), 0);
+    check_same(what, s, &got);
+    CHECK_INT(chunk_decode_plain(&c, got_plain.t, got_plain.v), 0);
+    check_same(what, s, &got_plain);
+    for (int i = 0; i < 3; i++) {
+        uint32_t from = next_random() % s->n, to = from + 1 + next_random() % (s->n - from);
+        const double *part = difference ? base + from : NULL;
+        CHECK_INT(chunk_decode_values(&c, from, to, part, got.v), 0);
+        CHECK(memcmp(got.v, s->v + from, (to - from) * sizeof(double)) == 0);
+    }
+    mem_free(copy);
+    return difference;
+}
+
+TEST (linked_chunks_come_back_bit_for_bit) {
+    static const uint32_t lengths[] = {1,   2,    16,   17,   100,  479, 480,
+                                       481, 1440, 4096, 5760, 8191, 8192};
+    for (size_t k = 0; k < KINDS; k++) {
+        for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+            fill(&samples, kinds[k].fn, REGULAR, lengths[i]);
+            (void)check_linked(kinds[k].name, &samples, NULL);
+        }
+    }
+}
+
+/* Buckets of a histogram: each counts what the next larger one does, less a few. */
+TEST (differences_come_back_bit_for_bit) {
+    static double base[CHUNK_SAMPLES_MAX];
+    static const uint32_t lengths[] = {1, 2, 120, 480, 1440, 6000};
+    uint32_t differences = 0;
+    for (size_t k = 0; k < KINDS; k++) {
+        for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+            fill(&samples, kinds[k].fn, REGULAR, lengths[i]);
+            memcpy(base, samples.v, sizeof(base));
+            fill(&samples, counter, REGULAR, lengths[i]);
+            for (uint32_t j = 0; j < samples.n; j++) {
+                samples.v[j] = next_random() % 50 ? base[j] - (double)(j / 7) : samples.v[j];
+            }
+            differences += check_linked("difference", &samples, base);
+            samples.v[samples.n / 2] = double_of_bits(STALE_NAN_BITS);
+            differences += check_linked("stale difference", &samples, base);
+        }
+    }
+    CHECK(differences > 20);
+}
+
+TEST (the_same_as_another_chunk) {
+    static const ChunkLink link = {3, 0, 99};
+    static double base[300];
+    ChunkLink found;
+    Chunk c;
+    fill(&samples, random_bits, JITTER, 300);
+    memcpy(base, samples.v, sizeof(base));
+    chunk_encode_same(encoder(), 300, &link, &c);
+    c.times = samples.t;
+    c.min_time = samples.t[0];
+    c.max_time = samples.t[299];
+    CHECK_INT(chunk_link(&c, &found), CHUNK_SAME);
+    CHECK_INT(found.bundle, 3);
+    CHECK_INT(found.size, 99);
+    CHECK_INT(chunk_decode(&c, got.t, got.v), -EBADMSG);
+    c.base = base;
+    CHECK_INT(chunk_decode(&c, got.t, got.v), 0);
+    check_same("same", &samples, &got);
+}
+
 TEST (all_kinds_of_samples_come_back_bit_for_bit) {
     static const uint32_t lengths[] = LENGTHS;
     for (size_t k = 0; k < KINDS; k++) {
@@ -335,6 +425,54 @@ TEST (reading_may_begin_at_any_segment) {
     }
 }
 
+/* ---- integers by their entropy ---- */
+
+static void check_coded(const int64_t *y, uint32_t n, uint64_t divisor) {
+    static int64_t back[CODED_NUMBERS_MAX], work[3 * CODED_NUMBERS_MAX];
+    static uint8_t room[CODED_ROOM(CODED_NUMBERS_MAX)];
+    static CodedReader r;
+    size_t size = coded_write(room, y, n, divisor, SIZE_MAX, work);
+    CHECK(size <= CODED_ROOM(n));
+    if (size == 0) {
+        return; /* too many bits to be worth it */
+    }
+    uint8_t *copy = mem_dup(room, size);
+    CHECK(coded_read_plain(copy, copy + size, n, back));
+    for (uint32_t i = 0; i < n; i++) {
+        CHECK_INT(back[i], (int64_t)((uint64_t)y[i] * divisor));
+    }
+    for (int round = 0; round < 4; round++) {
+        uint32_t from = round ? next_random() % n : 0;
+        uint32_t to = round ? from + 1 + next_random() % (n - from) : n;
+        int64_t block[CODED_BLOCK];
+        CHECK(coded_open(&r, copy, copy + size, n, from, to));
+        CHECK(r.at <= from);
+        while (r.at < to) {
+            uint32_t at = r.at;
+            unsigned count = coded_next(&r, block);
+            CHECK(memcmp(block, back + at, count * sizeof(*block)) == 0);
+        }
+        CHECK_INT(r.at, to);
+    }
+    mem_free(copy);
+}
+
+TEST (any_coded_integers_come_back) {
+    static int64_t y[CODED_NUMBERS_MAX];
+    for (int round = 0; round < 1500; round++) {
+        uint32_t n = CODED_NUMBERS_MIN + next_random() % (round % 20 ? 900 : 8000);
+        unsigned shift = 16 + next_random() % 48, mode = next_random() % 6;
+        for (uint32_t i = 0; i < n; i++) {
+            uint64_t x = next_random() >> shift;
+            x = mode == 1 ? (next_random() % 40 ? x & 15 : x) : mode == 2 ? x % 7 + i * 1000 : x;
+            x = mode == 3 ? (uint64_t)y[i ? i - 1 : 0] + x : mode == 4 ? -x : x;
+            x = mode == 5 ? next_random() % 100 == 0 : x;
+            y[i] = i ? (int64_t)x : 0;
+        }
+        check_coded(y, n, 1 + next_random() % 3);
+    }
+}
+
 /* ---- sizes ---- */
 
 static double bytes_a_sample(ValueFn fn, uint32_t n) {
@@ -356,6 +494,29 @@ TEST (each_way_of_keeping_values_is_small_where_it_should_be) {
     CHECK(bytes_a_sample(stale_at_the_ends, 480) < 0.5);
 }
 
+static double triangle(uint32_t i, double before) {
+    (void)before;
+    return (double)(i * 7 + next_random() % 20 + next_random() % 20);
+}
+static double seldom(uint32_t i, double before) {
+    (void)i;
+    return before + (next_random() % 40 == 0);
+}
+
+/* The entropies are 5.04 and 0.17 bits. */
+TEST (entropy_coding_comes_close_to_the_entropy) {
+    uint8_t *copy;
+    bool difference;
+    fill(&samples, triangle, REGULAR, 4096);
+    Chunk c = encode_linked(&samples, NULL, &difference, &copy);
+    CHECK(c.size * 8.0 / c.n < 5.16);
+    mem_free(copy);
+    fill(&samples, seldom, REGULAR, 4096);
+    c = encode_linked(&samples, NULL, &difference, &copy);
+    CHECK(c.size * 8.0 / c.n < 0.25);
+    mem_free(copy);
+}
+
 /* ---- damage ---- */
 
 /* Both readers judge alike; the one of a range is only watched for where it reads. */
@@ -367,6 +528,11 @@ static int check_agreement(const Chunk *c) {
         CHECK(memcmp(got.v, got_plain.v, c->n * sizeof(got.v[0])) == 0);
     }
     uint32_t n;
+    if (c->times) {
+        uint32_t from = c->n / 3;
+        const double *base = c->base ? c->base + from : NULL;
+        CHECK(chunk_decode_values(c, from, c->n / 2 + 1, base, got.v) <= 0);
+    }
     int64_t middle = (int64_t)(((uint64_t)c->min_time >> 1) + ((uint64_t)c->max_time >> 1));
     int r = chunk_decode_range(c, middle, middle, got.t, got.v, &n);
     CHECK(r <= 0);
@@ -406,6 +572,52 @@ TEST (both_readers_judge_damage_alike) {
         Chunk c = encode(&samples, &copy);
         for (int hit = 0; hit < 8; hit++) {
             uint8_t *byte = &copy[next_random() % (hit % 2 ? c.size : MIN(c.size, 24u))];
+            uint8_t before = *byte;
+            *byte = hit % 3 ? (uint8_t)next_random() : (uint8_t)(before ^ 1 << next_random() % 8);
+            check_agreement(&c);
+            *byte = next_random() % 4 ? before : *byte;
+        }
+        mem_free(copy);
+    }
+}
+
+TEST (every_shorter_prefix_of_a_linked_chunk_is_refused) {
+    static double base[CHUNK_SAMPLES_MAX];
+    static const ValueFn fns[] = {counter, pages, cents, constant, random_bits, spikes};
+    for (size_t k = 0; k < 2 * sizeof(fns) / sizeof(fns[0]); k++) {
+        fill(&samples, fns[k / 2], REGULAR, 500);
+        memcpy(base, samples.v, sizeof(base));
+        for (uint32_t i = 0; i < samples.n; i++) {
+            samples.v[i] += (double)(next_random() % 3);
+        }
+        uint8_t *copy;
+        bool difference;
+        Chunk c = encode_linked(&samples, k % 2 ? base : NULL, &difference, &copy);
+        for (uint32_t size = 0; size < c.size; size++) {
+            uint8_t *part = mem_dup(copy, size ? size : 1);
+            Chunk cut = c;
+            cut.data = part;
+            cut.size = size;
+            CHECK_INT(check_agreement(&cut), -EBADMSG);
+            mem_free(part);
+        }
+        mem_free(copy);
+    }
+}
+
+TEST (both_readers_judge_damage_of_linked_chunks_alike) {
+    static double base[CHUNK_SAMPLES_MAX];
+    for (int round = 0; round < 3000; round++) {
+        fill(&samples, kinds[next_random() % KINDS].fn, REGULAR, 480 + next_random() % 400);
+        memcpy(base, samples.v, sizeof(base));
+        for (uint32_t i = 0; i < samples.n; i++) {
+            samples.v[i] += (double)(next_random() % 40);
+        }
+        uint8_t *copy;
+        bool difference;
+        Chunk c = encode_linked(&samples, round % 3 ? NULL : base, &difference, &copy);
+        for (int hit = 0; hit < 8; hit++) {
+            uint8_t *byte = &copy[next_random() % (hit % 2 ? c.size : MIN(c.size, 100u))];
             uint8_t before = *byte;
             *byte = hit % 3 ? (uint8_t)next_random() : (uint8_t)(before ^ 1 << next_random() % 8);
             check_agreement(&c);

@@ -1,30 +1,9 @@
-/* The format named in columns.h, read in the plainest way: for tests to hold the fast one to. */
-#include <endian.h>
-
-#include "base/compiler.h"
+/* Values read in the plainest way: for tests to hold the fast reader to. */
 #include "base/err.h"
 #include "base/varint.h"
-#include "tsdb/codec/columns.h"
+#include "tsdb/codec/scale.h"
+#include "tsdb/codec/values.h"
 #include "tsdb/codec/xor.h"
-
-static int plain_times(const Chunk *c, const uint8_t *p, const uint8_t *end, bool packed,
-                       int64_t *t) {
-    uint64_t span = (uint64_t)c->max_time - (uint64_t)c->min_time;
-    if (packed && !ints_read_plain(p, end, c->n, t)) {
-        return -EBADMSG;
-    }
-    if (!packed && c->n > 1 && span % (c->n - 1) != 0) {
-        return -EBADMSG;
-    }
-    for (uint32_t i = 0; i < c->n; i++) {
-        uint64_t gone = packed ? (uint64_t)t[i] : c->n > 1 ? span / (c->n - 1) * i : 0;
-        t[i] = (int64_t)((uint64_t)c->min_time + gone);
-        if (i > 0 && t[i] <= t[i - 1]) {
-            return -EBADMSG;
-        }
-    }
-    return t[0] == c->min_time && t[c->n - 1] == c->max_time ? 0 : -EBADMSG;
-}
 
 static double plain_double(const uint8_t *p) {
     uint64_t bits = 0;
@@ -96,15 +75,19 @@ static int plain_head(const uint8_t **p, const uint8_t *end, uint32_t n, PlainHe
     return plain_exceptions(h, p, end, n, NULL);
 }
 
-static int plain_packed(const uint8_t *p, const uint8_t *end, uint32_t n, double *v) {
+static int plain_scaled(const uint8_t *p, const uint8_t *end, uint32_t n, bool coded,
+                        const double *base, double *v) {
     int64_t y[CHUNK_SAMPLES_MAX];
     PlainHead h;
     int r = plain_head(&p, end, n, &h);
-    if (r < 0 || !ints_read_plain(p, end, n, y)) {
+    if (r < 0 || !(coded ? coded_read_plain(p, end, n, y) : ints_read_plain(p, end, n, y))) {
         return -EBADMSG;
     }
     for (uint32_t i = 0; i < n; i++) {
         v[i] = (double)(int64_t)((uint64_t)h.first + (uint64_t)y[i]) / h.divisor;
+        if (base) {
+            v[i] += values_base(base[i]);
+        }
     }
     return plain_exceptions(&h, &h.exceptions, end, n, v);
 }
@@ -119,42 +102,32 @@ static int plain_raw(const uint8_t *p, const uint8_t *end, uint32_t n, double *v
     return 0;
 }
 
-static int plain_constant(const uint8_t *p, const uint8_t *end, uint32_t n, double *v) {
+static int plain_constant(const uint8_t *p, const uint8_t *end, uint32_t n, const double *base,
+                          double *v) {
     uint64_t bits;
     if (!uvarint_get(&p, end, &bits) || p != end) {
         return -EBADMSG;
     }
     for (uint32_t i = 0; i < n; i++) {
         v[i] = double_of_bits(__builtin_bswap64(bits));
+        if (base) {
+            v[i] += values_base(base[i]);
+        }
     }
     return 0;
 }
 
-int columns_decode_plain(const Chunk *c, int64_t *t, double *v) {
-    const uint8_t *p = c->data, *end = p + c->size, *times = NULL;
-    uint8_t head = *p++;
-    uint64_t size = 0;
-    unsigned times_kind = head & 15, values_kind = head >> 4;
-    if (times_kind > TIMES_PACKED) {
-        return -ENOTSUP;
-    }
-    if (times_kind == TIMES_PACKED &&
-        (!uvarint_get(&p, end, &size) || size > (uint64_t)(end - p))) {
+int values_read_plain(ValuesWay way, const uint8_t *p, const uint8_t *end, uint32_t n,
+                      const double *base, double *v) {
+    if (base && (way == VALUES_XOR || way == VALUES_RAW)) {
         return -EBADMSG;
     }
-    times = p;
-    p += size;
-    if (values_kind > VALUES_RAW) {
-        return -ENOTSUP;
+    switch (way) {
+    case VALUES_CONSTANT: return plain_constant(p, end, n, base, v);
+    case VALUES_PACKED: return plain_scaled(p, end, n, false, base, v);
+    case VALUES_CODED: return plain_scaled(p, end, n, true, base, v);
+    case VALUES_XOR: return xor_decode_values_plain(p, (uint32_t)(end - p), n, v);
+    case VALUES_RAW: return plain_raw(p, end, n, v);
     }
-    int r = plain_times(c, times, p, times_kind == TIMES_PACKED, t);
-    if (r < 0) {
-        return r;
-    }
-    switch (values_kind) {
-    case VALUES_CONSTANT: return plain_constant(p, end, c->n, v);
-    case VALUES_PACKED: return plain_packed(p, end, c->n, v);
-    case VALUES_XOR: return xor_decode_values_plain(p, (uint32_t)(end - p), c->n, v);
-    default: return plain_raw(p, end, c->n, v);
-    }
+    return -ENOTSUP;
 }
