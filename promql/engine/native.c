@@ -87,6 +87,23 @@ FloatHistogram *native_to_histogram(Scope *s, const Native *n) {
 
 /* ---- bounds */
 
+/*
+ * The bounds that instrumentation libraries and Prometheus agree on come from one table, whose
+ * numbers are not the nearest ones to 2^(i/256): here is by how many last places each is smaller
+ * ('1' = by none, '0' = it is one greater).
+ */
+static const char bound_error[256 + 1] =
+    "1111112111211111112311222222222211211121122211221122102211221122"
+    "1111112222332132112111211112111111121011213311221222112121332222"
+    "2121223322322122222222323233323311221121223321332233212232332232"
+    "2243223233433343333333444455435422322333324422333243223333543344";
+
+/* 2^(at/per), per a power of two up to 256, 0 <= at < per. */
+static double table_bound(int64_t at, int64_t per) {
+    uint64_t bits = double_bits(exp2((double)at / (double)per));
+    return double_of_bits(bits - (uint64_t)(int64_t)(bound_error[at * (256 / per)] - '1'));
+}
+
 /* The last bucket ends at the greatest number; behind it is one more, for infinities. */
 static double exponential_bound(int32_t schema, int64_t at) {
     if (schema <= 0) {
@@ -96,7 +113,7 @@ static double exponential_bound(int32_t schema, int64_t at) {
     int64_t per = (int64_t)1 << schema, frac = at & (per - 1), e = at >> schema;
     if (frac == 0 && e == 1024)
         return __DBL_MAX__;
-    return ldexp(exp2((double)frac / (double)per), (int)MAX(MIN(e, 2000), -2000));
+    return ldexp(table_bound(frac, per), (int)MAX(MIN(e, 2000), -2000));
 }
 
 double native_bound(const Native *n, int64_t at) {
