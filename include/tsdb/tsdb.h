@@ -22,6 +22,7 @@ typedef struct TsdbOptions {
     uint64_t journal_segment_bytes; /* 0 = 128 MiB */
     unsigned replay_threads;        /* 0 = number of cores */
     size_t exemplars_max;           /* kept in memory and the journal; 0 = none */
+    uint64_t reserve_bytes;         /* of disk kept for cleaning up when it is full; 0 = none */
     bool replay_later;              /* leave the journal to tsdb_replay() */
     int64_t out_of_order_window_ms; /* 0 = samples are only taken in order */
 } TsdbOptions;

@@ -570,6 +570,23 @@ NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n) {
     return b;
 }
 
+NativeBucket *native_clipped_buckets(Scope *s, const Native *n, size_t *ret_n) {
+    size_t count, k = 0;
+    NativeBucket *b = native_buckets(s, n, &count);
+    for (size_t i = 0; b && i < count; i++) {
+        if (b[i].lower < 0 && b[i].upper > 0 && !native_is_custom(n->schema) && !(n->zero > 0))
+            continue;
+        b[k] = b[i];
+        if (b[k].lower > 0 && b[k].lower < n->zero_threshold)
+            b[k].lower = n->zero_threshold;
+        if (b[k].upper < 0 && b[k].upper > -n->zero_threshold)
+            b[k].upper = -n->zero_threshold;
+        k++;
+    }
+    *ret_n = k;
+    return b;
+}
+
 double native_variance(const Native *n, const NativeBucket *b, size_t count) {
     double mean = n->sum / n->count, variance = 0, c = 0;
     for (size_t i = 0; i < count; i++) {
