@@ -21,6 +21,7 @@ typedef struct TsdbOptions {
     int64_t sync_interval_ms;       /* group commit: fdatasync at most this far apart; 0 = 1000 */
     uint64_t journal_segment_bytes; /* 0 = 128 MiB */
     unsigned replay_threads;        /* 0 = number of cores */
+    bool replay_later;              /* leave the journal to tsdb_replay() */
     int64_t out_of_order_window_ms; /* 0 = samples are only taken in order */
 } TsdbOptions;
 
@@ -30,6 +31,13 @@ typedef struct TsdbOptions {
  * Progress: tsdb_replay_progress().
  */
 int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem);
+/*
+ * After an opening with replay_later, once, on a worker. Before it has returned there are queriers
+ * only, no appenders and no maintenance: they give what blocks hold, say in a warning that what is
+ * newer is missing, and are refused with -EAGAIN when the whole range is newer. On failure the
+ * database is to be closed.
+ */
+int tsdb_replay(Tsdb *db, Problem *problem);
 /* Syncs the journal and closes. Every querier and appender must have been ended. */
 void tsdb_close(Tsdb *db);
 Storage *tsdb_storage(Tsdb *db);

@@ -44,9 +44,22 @@ static bool is_page(const HttpExchange *x) {
                         x->route->handler == api_page_asset);
 }
 
+/* What blocks alone can answer, before the journal is read. */
+static bool asks_blocks(const Api *api, const HttpExchange *x) {
+    static const HttpHandler handlers[] = {api_query,  api_query_range,  api_format_query,
+                                           api_labels, api_label_values, api_series};
+    for (size_t i = 0; api->storage && x->route && i < ARRAY_LEN(handlers); i++) {
+        if (x->route->handler == handlers[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool api_before(HttpExchange *x, void *arg) {
     const Api *api = arg;
-    if ((api->ready && !api->stopping) || answers_always(x->path) || is_page(x)) {
+    if ((!api->stopping && (api->ready || asks_blocks(api, x))) || answers_always(x->path) ||
+        is_page(x)) {
         return true;
     }
     HttpHeader stopping = {STR("X-Prometheus-Stopping"),

@@ -36,7 +36,10 @@ struct Tsdb {
     pthread_mutex_t publish_lock; /* who changes `blocks` holds it from the reading of the old list
                                      on. Order: maintain, publish, view */
     BlockList *blocks;
-    atomic_size_t bad_blocks;      /* that are left out of `blocks` */
+    atomic_size_t bad_blocks; /* that are left out of `blocks` */
+    atomic_bool replaying;    /* the head is not there for queriers yet */
+    int64_t bound;            /* and its samples are not older */
+    unsigned replay_threads;
     atomic_bool stopping;          /* no more maintenance */
     pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
     atomic_uint merge_blocks;      /* of the merge under way; 0 = none */

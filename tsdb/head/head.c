@@ -153,6 +153,7 @@ void head_free(Head *h) {
     if (!h) {
         return;
     }
+    vec_free(&h->recovered);
     metrics_off_gather(set_gauges, h);
     head_drop_appenders(h);
     head_late_deinit(h);
@@ -177,7 +178,10 @@ void head_free(Head *h) {
 
 void head_set_journal(Head *h, Journal *j) { h->journal = j; }
 
-void head_set_min_valid(Head *h, int64_t t) { atomic_store(&h->min_valid, t); }
+void head_set_min_valid(Head *h, int64_t t) {
+    atomic_store(&h->min_valid, t);
+    atomic_store(&h->truncated_at, t);
+}
 
 uint64_t head_chunk_count(Head *h) {
     return atomic_load(&h->chunks_created) - atomic_load(&h->chunks_removed);
@@ -242,7 +246,7 @@ static HeadSeries *series_prepare(Head *h, uint32_t slot, uint32_t hash) {
         atomic_store(&h->slabs[slot / SLAB_SERIES], slab);
     }
     HeadSeries *s = &slab->series[slot % SLAB_SERIES];
-    *s = (HeadSeries){.hash = hash};
+    *s = (HeadSeries){.hash = hash, .slot = slot};
     atomic_init(&s->last, INT64_MIN);
     atomic_init(&s->touched, (unsigned)atomic_load(&h->round));
     slab->used++;
@@ -327,6 +331,7 @@ HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t
         s = have == slot ? head_series_any(h, slot) : NULL;
     } else if (!head_series(h, slot)) {
         s = series_make_pairs(h, slot, hash, pair, n);
+        head_series_recover(h, s);
     }
     pthread_rwlock_unlock(&h->index_lock);
     return s;
@@ -370,6 +375,7 @@ HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, si
         s->full = old.full;
         head_late_move(h, from, slot);
     }
+    head_series_recover(h, s);
     pthread_rwlock_unlock(&h->index_lock);
     return s;
 }

@@ -28,7 +28,7 @@
 #include "tsdb/tsdb.h"
 
 typedef struct HeadOptions {
-    const char *chunk_dir; /* for full chunks; emptied */
+    const char *chunk_dir; /* for full chunks */
     int64_t range_ms;      /* chunks do not cross multiples of it */
 } HeadOptions;
 
@@ -37,6 +37,15 @@ typedef struct HeadPin {
     uint64_t round;
     bool appender;
 } HeadPin;
+
+/* The full chunks of a slot that an earlier process has left, until replay meets their series. */
+typedef struct HeadRecovered {
+    ChunkLogRef ref; /* newest; 0 = none */
+    int64_t min_time, max_time;
+    uint64_t samples;
+    uint32_t hash, chunks;
+    bool float_counts;
+} HeadRecovered;
 
 typedef struct HeadMetrics HeadMetrics;
 typedef struct HeadAppender HeadAppender;
@@ -76,6 +85,7 @@ typedef struct Head {
         uint64_t round;
     })
     slab_graves;
+    VEC(HeadRecovered) recovered; /* by slot; only while replaying */
     atomic_uint_fast64_t samples, chunks_created, chunks_removed;
     _Atomic int64_t late_window;   /* how far behind max_time samples may come; 0 = in order only */
     pthread_mutex_t late_lock;     /* of these two */
@@ -96,6 +106,9 @@ int head_appender(Head *h, Appender **ret);
 
 /* ---- replay (head_replay.c) */
 
+/* Finds the full chunks that an earlier process has left: what they hold replay passes over. After
+ * head_set_min_valid(). */
+int head_recover_chunks(Head *h);
 typedef struct HeadReplay HeadReplay;
 HeadReplay *head_replay_begin(Head *h, unsigned threads);
 /* As in JournalReplay. */
@@ -173,6 +186,9 @@ HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t
 /* Whoever has the slot has left the head, and what it still has is in blocks. Who has the labels
  * under another slot left and came again: its samples go along. */
 HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, size_t n);
+
+/* Gives a series that replay has made its full chunks. */
+void head_series_recover(Head *h, HeadSeries *s);
 
 /* Tells a series to the journal; the index lock is held. */
 void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out);

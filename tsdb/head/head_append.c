@@ -101,9 +101,30 @@ void head_cursor_begin(Head *h, HeadCursor *c, int64_t t) {
     }
 }
 
+/* Against the newest full chunk, when there is no open one: after a start. */
+static int check_full(Head *h, const HeadSeries *s, int64_t t, double v) {
+    int64_t last = atomic_load_explicit(&s->last, memory_order_relaxed);
+    if (t != last) {
+        return t > last ? APPEND_OK : APPEND_OUT_OF_ORDER;
+    }
+    int64_t times[CHUNK_OPEN_SAMPLES_MAX * 2];
+    double values[CHUNK_OPEN_SAMPLES_MAX * 2];
+    Chunk c;
+    bool same = chunk_log_get(h->chunks, s->full, &c) == 0 && c.n <= ARRAY_LEN(times) &&
+                chunk_encoding_kind(c.encoding) == SAMPLE_FLOAT &&
+                chunk_decode(&c, times, values) == 0 &&
+                double_bits(values[c.n - 1]) == double_bits(v);
+    return same ? APPEND_OK : APPEND_DUPLICATE;
+}
+
 int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v) {
     head_cursor_begin(h, c, t);
     int r = APPEND_OK;
+    if (UNLIKELY(s->open.n == 0 && t <= atomic_load_explicit(&s->last, memory_order_relaxed))) {
+        r = check_full(h, s, t, v);
+        c->refused += r != APPEND_OK;
+        return r;
+    }
     if (s->open.n > 0 && t <= s->open.t) {
         if (t == s->open.t) {
             bool same = s->open.v == double_bits(v) && !holds_histograms(s);
@@ -251,17 +272,18 @@ static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **
 }
 
 /* Against what is committed. */
-static int check_order(HeadSeries *s, int64_t t, double v) {
+static int check_order(Head *h, HeadSeries *s, int64_t t, double v) {
     int64_t last = atomic_load_explicit(&s->last, memory_order_relaxed);
     if (LIKELY(t > last)) {
         return APPEND_OK;
     }
     spin_lock(&s->lock);
-    int r = s->open.n == 0 || t > s->open.t ? APPEND_OK
-            : t < s->open.t                 ? APPEND_OUT_OF_ORDER
-            : holds_histograms(s)           ? APPEND_DUPLICATE
-            : s->open.v == double_bits(v)   ? APPEND_OK
-                                            : APPEND_DUPLICATE;
+    int r = s->open.n == 0                ? check_full(h, s, t, v)
+            : t > s->open.t               ? APPEND_OK
+            : t < s->open.t               ? APPEND_OUT_OF_ORDER
+            : holds_histograms(s)         ? APPEND_DUPLICATE
+            : s->open.v == double_bits(v) ? APPEND_OK
+                                          : APPEND_DUPLICATE;
     spin_unlock(&s->lock);
     return r;
 }
@@ -403,7 +425,7 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
     if (in_order && holds_histograms(s) && is_stale_nan(v)) {
         return add_stale_histogram(a, s, slot, t);
     }
-    r = in_order ? check_order(s, t, v) : APPEND_OUT_OF_ORDER;
+    r = in_order ? check_order(a->head, s, t, v) : APPEND_OUT_OF_ORDER;
     if (UNLIKELY(r == APPEND_OUT_OF_ORDER && takes_late(a))) {
         return add_late(a, s, slot, t, v);
     }

@@ -483,6 +483,7 @@ int head_replay_end(HeadReplay *r) {
         buf_deinit(&r->ring[i].payload);
     }
     let_pairs_go(r);
+    vec_free(&r->head->recovered);
     pthread_rwlock_wrlock(&r->head->index_lock);
     head_index_tidy(&r->head->index);
     pthread_rwlock_unlock(&r->head->index_lock);

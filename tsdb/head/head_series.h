@@ -40,7 +40,7 @@ typedef struct HeadSeries {
     };
     ChunkLogRef full; /* newest full chunk */
     HeadLabels *labels;
-    uint32_t hash;
+    uint32_t hash, slot;
 } HeadSeries;
 
 _Static_assert(sizeof(HeadSeries) <= 88, "memory a series");

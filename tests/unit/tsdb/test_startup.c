@@ -162,3 +162,120 @@ TEST (a_block_that_reaches_into_the_heads_time_hides_nothing_of_the_journal) {
         tsdb_close(db);
     }
 }
+
+/* ---- full chunks of the head */
+
+static void fill(Tsdb *db, int n_series, int64_t from, int64_t to, int64_t step) {
+    for (int64_t t = from; t < to; t += step) {
+        CHECK_INT(append_step(db, n_series, t, value_at), 0);
+    }
+}
+
+static int drop_name(void *arg, const char *name) {
+    char *path = mem_printf("%s/%s", (const char *)arg, name);
+    CHECK_INT(file_unlink(path), 0);
+    mem_free(path);
+    return 0;
+}
+
+static void drop_files(const char *folder) {
+    char *path = mem_printf("%s/%s", test_tmpdir(), folder);
+    CHECK_INT(file_each_name(path, drop_name, path), 0);
+    mem_free(path);
+}
+
+/* Full chunks end at 120 samples or with the range. */
+TEST (full_chunks_are_found_again_and_only_what_is_behind_them_comes_from_the_journal) {
+    for (int round = 0; round < 4; round++) {
+        Tsdb *db = open_in(test_tmpdir());
+        CHECK_INT(count(db, 0, value_at), 5 * 80 * round);
+        fill(db, 5, round * 20000, (round + 1) * 20000, 250);
+        CHECK_INT(count(db, 0, value_at), 5 * 80 * (round + 1));
+        Appender *a; /* the newest is known, also when it lies in a full chunk */
+        CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
+        Label l[2] = {{LABEL_NAME, STR("m")}, {STR("series"), STR("s1")}};
+        SeriesRef ref = 0;
+        int64_t t = (round + 1) * 20000 - 250;
+        CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t, value_at(1, t)), APPEND_OK);
+        CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t, 5), APPEND_DUPLICATE);
+        CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t - 250, 5), APPEND_OUT_OF_ORDER);
+        appender_rollback(a);
+        tsdb_close(db);
+    }
+}
+
+TEST (chunk_files_that_are_gone_or_damaged_come_again_from_the_journal) {
+    Tsdb *db = open_in(test_tmpdir());
+    fill(db, 5, 0, 80000, 250);
+    tsdb_close(db);
+    drop_files("head_chunks");
+    db = open_in(test_tmpdir());
+    CHECK_INT(count(db, 0, value_at), 5 * 320);
+    fill(db, 5, 80000, 85000, 250);
+    tsdb_close(db);
+    CLEANUP(buf_deinit) Buf b = {0};
+    char *path = mem_printf("%s/head_chunks/00000001", test_tmpdir());
+    CHECK_INT(file_read_whole(path, 1 << 24, &b), 0);
+    CHECK(b.n > 2000);
+    log_set_fd(open("/dev/null", O_WRONLY));
+    for (size_t at = 3; at < b.n; at += 211) {
+        b.p[at] ^= 0x10;
+        CHECK_INT(file_write_durable(path, b.p, b.n, 0666), 0);
+        db = open_in(test_tmpdir());
+        CHECK_INT(count(db, 0, value_at), 5 * 340);
+        tsdb_close(db);
+        b.p[at] ^= 0x10;
+    }
+    mem_free(path);
+}
+
+/* ---- before the journal is read */
+
+static int open_range(Tsdb *db, int64_t mint, int64_t maxt, size_t *ret_series,
+                      size_t *ret_warnings) {
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    Matcher m;
+    Arena arena = ARENA_INIT(0);
+    Warnings w = {.arena = &arena};
+    *ret_series = 0;
+    int r = storage_querier(tsdb_storage(db), mint, maxt, &q);
+    if (r == 0) {
+        CHECK_INT(matcher_init(&m, MATCH_EQ, LABEL_NAME, STR("m"), NULL), 0);
+        CHECK_INT(querier_select(q, &m, 1, NULL, &w, &set), 0);
+        while (series_set_next(set, &s) > 0) {
+            ++*ret_series;
+        }
+        series_set_free(set);
+        querier_close(q);
+        matcher_deinit(&m);
+    }
+    *ret_warnings = w.list.n;
+    warnings_free(&w);
+    arena_deinit(&arena);
+    return r;
+}
+
+TEST (blocks_answer_before_the_journal_is_read_and_say_what_is_missing) {
+    Tsdb *db = open_in(test_tmpdir());
+    fill(db, 3, 0, 3 * RANGE, 1000);
+    CHECK_INT(tsdb_maintain(db), 0); /* the head begins at 2 RANGE */
+    tsdb_close(db);
+    TsdbOptions o = {.dir = test_tmpdir(), .block_range_ms = RANGE, .replay_later = true};
+    size_t series, warnings;
+    CHECK_INT(tsdb_open(&o, &db, NULL), 0);
+    CHECK_INT(open_range(db, 0, 2 * RANGE - 1, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 0);
+    CHECK_INT(open_range(db, 0, TIME_MAX_MS, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 1);
+    CHECK_INT(open_range(db, 2 * RANGE, TIME_MAX_MS, &series, &warnings), -EAGAIN);
+    CHECK_INT(tsdb_replay(db, NULL), 0);
+    CHECK_INT(open_range(db, 2 * RANGE, TIME_MAX_MS, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 0);
+    CHECK_INT(count(db, 0, value_at), 3 * 180);
+    tsdb_close(db);
+}
