@@ -560,12 +560,29 @@ NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n) {
             b[k++] =
                 (NativeBucket){-native_bound(n, n->negative.at[i]),
                                -native_bound(n, (int64_t)n->negative.at[i] - 1), n->negative.v[i]};
-    if (n->zero != 0)
+    if (n->zero != 0 && !native_is_custom(n->schema))
         b[k++] = (NativeBucket){-n->zero_threshold, n->zero_threshold, n->zero};
     for (uint32_t i = 0; i < n->positive.n; i++)
         if (n->positive.v[i] != 0)
             b[k++] = (NativeBucket){native_bound(n, (int64_t)n->positive.at[i] - 1),
                                     native_bound(n, n->positive.at[i]), n->positive.v[i]};
+    *ret_n = k;
+    return b;
+}
+
+NativeBucket *native_clipped_buckets(Scope *s, const Native *n, size_t *ret_n) {
+    size_t count, k = 0;
+    NativeBucket *b = native_buckets(s, n, &count);
+    for (size_t i = 0; b && i < count; i++) {
+        if (b[i].lower < 0 && b[i].upper > 0 && !native_is_custom(n->schema) && !(n->zero > 0))
+            continue;
+        b[k] = b[i];
+        if (b[k].lower > 0 && b[k].lower < n->zero_threshold)
+            b[k].lower = n->zero_threshold;
+        if (b[k].upper < 0 && b[k].upper > -n->zero_threshold)
+            b[k].upper = -n->zero_threshold;
+        k++;
+    }
     *ret_n = k;
     return b;
 }

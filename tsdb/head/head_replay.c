@@ -13,6 +13,7 @@
 #include "tsdb/head/head_late.h"
 #include "tsdb/journal/journal_histogram.h"
 #include "tsdb/journal/journal_late.h"
+#include "tsdb/journal/journal_notes.h"
 
 #define RING 256
 #define WAKE_EVERY 8 /* records, so that a short one does not cost a call of the system */
@@ -425,6 +426,35 @@ static int put_series_1(HeadReplay *r, Str payload) {
     return e;
 }
 
+/* ---- notes */
+
+static int put_exemplars(HeadReplay *r, Str payload) {
+    JournalNotes it = JOURNAL_NOTES(payload);
+    JournalExemplar x;
+    HeadLabelVec scratch = {0};
+    int e;
+    while ((e = journal_exemplars_next(&it, &x)) > 0) {
+        if (head_series(r->head, x.slot)) { /* refused then, refused now */
+            (void)exemplars_add(r->head->exemplars, head_series_labels(r->head, x.slot, &scratch),
+                                &x.exemplar);
+        }
+    }
+    vec_free(&scratch);
+    journal_notes_deinit(&it);
+    return e;
+}
+
+static int put_families(HeadReplay *r, Str payload) {
+    JournalNotes it = JOURNAL_NOTES(payload);
+    JournalFamily f;
+    int e;
+    while ((e = journal_families_next(&it, &f)) > 0) {
+        families_put(r->head->families, f.name, &f.metadata);
+    }
+    journal_notes_deinit(&it);
+    return e;
+}
+
 int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time) {
     HeadReplay *r = replay;
     Str payload;
@@ -451,6 +481,12 @@ int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time
     if (rec->type == JOURNAL_SERIES) {
         return put_series(r, payload);
     }
+    if (rec->type == JOURNAL_EXEMPLARS) {
+        return put_exemplars(r, payload);
+    }
+    if (rec->type == JOURNAL_FAMILIES) {
+        return put_families(r, payload);
+    }
     if (rec->type == JOURNAL_SERIES_1) {
         return put_series_1(r, payload);
     }
@@ -459,6 +495,16 @@ int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time
         head_raise(&r->head->min_valid, mint);
     }
     return e;
+}
+
+/* Of series that left before. The index lock is held for writing. */
+static void find_free_slots(Head *h) {
+    h->life++;
+    for (uint32_t i = 0; i < atomic_load(&h->next_slot); i++) {
+        if (!head_series(h, i)) {
+            head_free_slot(h, i);
+        }
+    }
 }
 
 int head_replay_end(HeadReplay *r) {
@@ -485,6 +531,7 @@ int head_replay_end(HeadReplay *r) {
     let_pairs_go(r);
     vec_free(&r->head->recovered);
     pthread_rwlock_wrlock(&r->head->index_lock);
+    find_free_slots(r->head);
     head_index_tidy(&r->head->index);
     pthread_rwlock_unlock(&r->head->index_lock);
     vec_free(&r->pairs);
