@@ -9,10 +9,10 @@
  *       - name: prod
  *         url: https://metrics.example.org
  *         user: me                        # or basic_auth, authorization, tls_config, ... as in
- *         password_file: /home/me/.pw     # prometheus.yml
+ *         password_file: /etc/nartool/pw # prometheus.yml
  *       - name: lab
  *         url: http://lab:9090
- *         token_file: /home/me/.token
+ *         token_file: /etc/nartool/token
  */
 #pragma once
 
