@@ -445,6 +445,7 @@ static void fill_flags(Server *s) {
 static void setup_api(Server *s) {
     fill_flags(s);
     s->api = (Api){.loop = s->loop,
+                   .write_versions = s->api.write_versions,
                    .queries = s->queries,
                    .ingest = s->ingest,
                    .engine = s->engine,
@@ -496,6 +497,28 @@ static void replay_journal(void *arg) {
     }
 }
 
+/* The messages of --web.remote-write-receiver.accepted-protobuf-messages. */
+static int read_write_versions(unsigned *ret, Problem *p) {
+    const Flag *f = flag("web.remote-write-receiver.accepted-protobuf-messages");
+    for (size_t i = 0; i < f->n_list; i++) {
+        Str rest = f->list[i], name;
+        while (str_split_next(&rest, ',', &name)) {
+            if (str_eqc(name, "prometheus.WriteRequest")) {
+                *ret |= 1u << REMOTE_WRITE_1;
+            } else if (str_eqc(name, "io.prometheus.write.v2.Request")) {
+                *ret |= 1u << REMOTE_WRITE_2;
+            } else {
+                return problem_set(
+                    p, 0, 0,
+                    "unknown type for remote write protobuf message %.*s, supported: "
+                    "prometheus.WriteRequest, io.prometheus.write.v2.Request",
+                    SA(name));
+            }
+        }
+    }
+    return 0;
+}
+
 static void start_parts(Server *s) {
     Storage *storage = tsdb_storage(s->tsdb);
     s->scrape = scrape_manager_new(&(ScrapeManagerOptions){
@@ -531,7 +554,8 @@ static void start_parts(Server *s) {
     s->api.scrape = s->scrape;
     s->api.rules = s->rules;
     if (flag_bool("web.enable-remote-write-receiver")) {
-        s->receiver = remote_receiver_new(storage);
+        s->receiver = remote_receiver_new(&(RemoteReceiverOptions){
+            .storage = storage, .start_as_zero = feature_on(FEATURE_CREATED_TIMESTAMP)});
         s->api.receiver = s->receiver;
     }
 }
@@ -686,7 +710,11 @@ int server_new(Server **ret, Problem *p) {
 }
 
 static int start(Server *s, Problem *p) {
-    int r = start_loop(s);
+    int r = read_write_versions(&s->api.write_versions, p);
+    if (r < 0) {
+        return r;
+    }
+    r = start_loop(s);
     if (r < 0) {
         return problem_set(p, 0, 0, "starting threads: %s", strerror(-r));
     }
