@@ -5,6 +5,7 @@
  *     journal/    docs/formats/journal.md
  *     head_chunks/  full chunks of the head, docs/formats/head_chunks.md
  *     <ULID>/     blocks, docs/formats/block.md
+ *     reserve     disk space for cleaning up when there is no other (db_reserve.c)
  *     snapshots/
  */
 #include "tsdb/db/db.h"
@@ -268,6 +269,7 @@ int tsdb_replay(Tsdb *db, Problem *problem) {
     if (r == 0) {
         head_set_journal(db->head, db->journal);
         atomic_store(&db->replaying, false);
+        db_reserve_fill(db);
     } else if (problem && !problem->text[0]) {
         problem_set(problem, 0, 0, "data folder %s: %s", db->dir, strerror(-r));
     }
@@ -297,6 +299,7 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     db->range_max_option = o->block_range_max_ms;
     db->lock_fd = -1;
     db->replay_threads = o->replay_threads;
+    db->reserve_bytes = o->reserve_bytes;
     atomic_init(&db->replaying, true);
     atomic_init(&db->retention_ms, o->retention_ms);
     atomic_init(&db->retention_bytes, o->retention_bytes);
