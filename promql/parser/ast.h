@@ -210,8 +210,9 @@ const PromqlFunction *promql_function_find(Str name);
 /* Parses and type-checks. The text must outlive the tree. */
 int promql_parse(const PromqlOptions *o, Str text, Arena *a, Node **ret, Problem *problem);
 void ast_free_matchers(Node *n);
-/* Whether it has a selector somewhere. */
-bool ast_selects(const Node *n);
+/* Its selectors, in the order of the text; the matchers stay the tree's. */
+typedef VEC(Selector) Selectors;
+void ast_selectors(const Node *n, Selectors *ret);
 /* line:column of a byte offset, both from 1; columns count bytes. */
 void promql_position(Str text, uint32_t offset, int *ret_line, int *ret_column);
 /* The options an engine was made with (the engine's to define). */
@@ -220,6 +221,8 @@ const PromqlOptions *promql_engine_options(const PromqlEngine *e);
 void promql_print(const Node *n, Buf *out);
 /* As Prometheus' Prettify: broken at 100 columns. */
 void promql_print_pretty(const Node *n, Buf *out);
+/* As Prometheus' parse_query shows it. */
+void promql_print_json(const Node *n, Buf *out);
 /* What a node is, in a few words, without what is below it: "sum by (job)", "rate", "up". */
 void promql_print_label(const Node *n, Buf *out);
 /* s in Go's quotes, cut to the size; returns dst. */

@@ -26,6 +26,7 @@
 
 #define RANGE_DEFAULT_MS (2 * HOUR_MS)
 #define RANGE_MAX_CEILING_MS (31 * DAY_MS)
+#define SEGMENT_BYTES_DEFAULT (UINT64_C(128) << 20)
 #define FORMAT_NAME "narthex-tsdb "
 #define FORMAT_VERSION 1
 
@@ -154,6 +155,18 @@ static void make_metrics(DbMetrics *m) {
         .tombstone_seconds = metric_summary(
             "prometheus_tsdb_tombstone_cleanup_seconds",
             "The time taken to recompact blocks to remove tombstones.", NULL, NULL, 0),
+        .scrub_bytes =
+            metric_counter("narthex_tsdb_scrub_bytes_total",
+                           "Bytes of blocks read only to see that they are whole.", NULL),
+        .scrub_blocks = metric_counter("narthex_tsdb_scrub_blocks_total",
+                                       "Blocks that were read so to their end.", NULL),
+        .scrub_failures = metric_counter("narthex_tsdb_scrub_failures_total",
+                                         "Blocks that were found damaged so.", NULL),
+        .scrub_progress =
+            metric_gauge("narthex_tsdb_scrub_progress_ratio",
+                         "Share of the bytes of blocks that this round has read.", NULL),
+        .scrub_finished = metric_gauge("narthex_tsdb_scrub_finished_timestamp_seconds",
+                                       "When a round over all blocks last came to its end.", NULL),
         .merge_progress = metric_gauge("narthex_tsdb_compaction_progress_ratio",
                                        "Share of the compaction under way that is done.", NULL),
         .merge_blocks =
@@ -198,7 +211,12 @@ static int storage_open_appender(Storage *s, Appender **ret) {
     return head_appender(((Tsdb *)s)->head, ret);
 }
 
-static const StorageOps storage_ops = {db_querier, storage_open_appender};
+static int storage_exemplars(Storage *s, const Selector *lists, size_t n, int64_t mint,
+                             int64_t maxt, Arena *a, SeriesExemplarsVec *ret) {
+    return exemplars_select(((Tsdb *)s)->head->exemplars, lists, n, mint, maxt, a, ret);
+}
+
+static const StorageOps storage_ops = {db_querier, storage_open_appender, storage_exemplars};
 
 /*
  * Up to where samples are in blocks and not the head's. The journal knows: what blocks there are
@@ -242,6 +260,7 @@ static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
         r = head_open(&(HeadOptions){.chunk_dir = chunk_dir, .range_ms = db->range_ms}, &db->head);
     }
     if (r == 0) {
+        exemplars_resize(db->head->exemplars, o->exemplars_max);
         r = journal_open(&(JournalOptions){.dir = journal_dir,
                                            .segment_bytes = o->journal_segment_bytes,
                                            .sync_interval_ms = o->sync_interval_ms},
@@ -300,6 +319,7 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     db->lock_fd = -1;
     db->replay_threads = o->replay_threads;
     db->reserve_bytes = o->reserve_bytes;
+    db->segment_bytes = o->journal_segment_bytes ? o->journal_segment_bytes : SEGMENT_BYTES_DEFAULT;
     atomic_init(&db->replaying, true);
     atomic_init(&db->retention_ms, o->retention_ms);
     atomic_init(&db->retention_bytes, o->retention_bytes);
@@ -525,6 +545,18 @@ void tsdb_stats(Tsdb *db, TsdbStats *ret) {
         ret->lowest_time = MIN(ret->lowest_time, block_meta(l->v[0].block)->min_time);
     }
     block_list_unref(l);
+}
+
+void tsdb_set_exemplars_max(Tsdb *db, size_t max) { exemplars_resize(db->head->exemplars, max); }
+
+int tsdb_metadata(Tsdb *db, Str metric, Arena *a, TsdbFamily **ret, size_t *ret_n) {
+    Family *v;
+    int r = families_list(db->head->families, metric, a, &v, ret_n);
+    *ret = r == 0 ? ARENA_ARRAY(a, TsdbFamily, *ret_n) : NULL;
+    for (size_t i = 0; *ret && i < *ret_n; i++) {
+        (*ret)[i] = (TsdbFamily){v[i].name, v[i].metadata};
+    }
+    return *ret ? 0 : -ENOMEM;
 }
 
 int tsdb_cardinality(Tsdb *db, size_t limit, Arena *a, TsdbCardinality *ret) {

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "tsdb/head/head_histogram.h"
 #include "tsdb/head/head_late.h"
+#include "tsdb/journal/journal_notes.h"
 
 #define CHECKPOINT_PART_SERIES 10000
 #define APPENDER_WAIT_MS 5000
@@ -34,6 +35,30 @@ int64_t head_oldest_time(Head *h) {
         }
     }
     return oldest;
+}
+
+int64_t head_spill(Head *h, int64_t before) {
+    int64_t oldest = INT64_MAX;
+    uint32_t n = atomic_load(&h->next_slot);
+    for (uint32_t i = 0; i < n; i++) {
+        HeadSeries *s = atomic_load(&h->slabs[i / SLAB_SERIES]) ? head_series(h, i) : NULL;
+        if (!s) {
+            continue;
+        }
+        spin_lock(&s->lock);
+        if (s->open.n > 0 && s->open.min_time < before) {
+            head_series_spill(h, s);
+        } else if (s->open.n > 0) {
+            oldest = MIN(oldest, s->open.min_time);
+        }
+        spin_unlock(&s->lock);
+    }
+    return oldest;
+}
+
+void head_wait_for_commits(Head *h) {
+    pthread_rwlock_wrlock(&h->commit_lock);
+    pthread_rwlock_unlock(&h->commit_lock);
 }
 
 int64_t head_series_end(Head *h, uint64_t handle) {
@@ -242,6 +267,33 @@ static void put_checkpoint_series(HeadCheckpoint *c, JournalEncoder *e, const He
     journal_series_add(e, c->slot, e->numbers.v, l->n, out);
 }
 
+/* Exemplars of series that are still here, and all metadata. */
+static void put_checkpoint_notes(Head *h, JournalEncoder *e, Buf *out) {
+    Arena a = {0};
+    SeriesExemplarsVec rows = {0};
+    VEC(JournalExemplar) exemplars = {0};
+    VEC(JournalFamily) families = {0};
+    Family *family;
+    size_t n;
+    uint32_t slot;
+    (void)exemplars_all(h->exemplars, &a, &rows); /* an arena without a ceiling refuses nothing */
+    for (size_t i = 0; i < rows.n; i++) {
+        if (head_series_find(h, rows.v[i].labels, &slot)) {
+            vec_push(&exemplars, (JournalExemplar){slot, rows.v[i].v[0]});
+        }
+    }
+    (void)families_list(h->families, STR_NULL, &a, &family, &n);
+    for (size_t i = 0; i < n; i++) {
+        vec_push(&families, (JournalFamily){family[i].name, family[i].metadata});
+    }
+    journal_put_exemplars(e, out, exemplars.v, exemplars.n);
+    journal_put_families(e, out, families.v, families.n);
+    vec_free(&exemplars);
+    vec_free(&families);
+    vec_free(&rows);
+    arena_deinit(&a);
+}
+
 bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out) {
     HeadCheckpoint *c = checkpoint;
     Head *h = c->head;
@@ -257,6 +309,10 @@ bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out) {
     }
     pthread_rwlock_unlock(&h->index_lock);
     journal_series_end(e, out);
+    if (c->slot >= n && !c->noted) {
+        put_checkpoint_notes(h, e, out);
+        c->noted = true;
+    }
     return c->slot < n;
 }
 
