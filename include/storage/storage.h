@@ -96,6 +96,7 @@ struct SeriesSet {
 typedef struct SelectHints {
     int64_t mint, maxt;
     int64_t step_ms, range_ms;
+    int64_t lookback_ms; /* of an instant selector; 0 = not said */
     Str func;            /* function or aggregation around the selector */
     const Str *grouping; /* labels of the aggregation */
     size_t n_grouping;

@@ -39,7 +39,10 @@ static int add_use(Eval *ev, const Node *n, const SelectHints *h) {
     Selection *s = NULL;
     for (size_t i = 0; i < ev->selections.n && !s; i++) {
         Selection *x = ev->selections.v[i];
-        if (x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
+        /* What a function over a range reads may depend on the function: downsampled data. */
+        bool same_use = x->hints.range_ms == h->range_ms &&
+                        (h->range_ms == 0 || str_eq(x->hints.func, h->func));
+        if (same_use && x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
             same_matchers(x->matchers, x->n_matchers, n->vector.matchers, n->vector.n_matchers)) {
             s = x;
             s->hints.sorted |= h->sorted;
@@ -68,6 +71,7 @@ static int add_selector(Eval *ev, const Node *n, const Around *around, int64_t r
                      .maxt = a.last + (n->vector.smoothed ? ev->lookback_ms : 0),
                      .step_ms = a.step_ms,
                      .range_ms = range_ms,
+                     .lookback_ms = ev->lookback_ms,
                      .func = a.func,
                      .sorted = !around->any_order,
                      .cancel = ev->cancel};

@@ -64,7 +64,7 @@ static int delete_from_block(const Deletion *d, const BlockEntry *e, Tombstones 
         return 0;
     }
     Querier *q;
-    int r = block_entry_querier(e, d->mint, d->maxt, &q);
+    int r = block_entry_columns(e, d->mint, d->maxt, &q);
     if (r == 0) {
         r = collect(d, q, block_end, e->block, e->tombstones, ret);
     }
