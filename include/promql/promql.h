@@ -61,6 +61,7 @@ typedef struct PromqlRequest {
     const atomic_bool *cancel; /* set by another thread: the answer is not wanted any more. May be
                                   NULL */
     bool per_step_stats;
+    bool explain;               /* measures every node: the result then has a plan */
     const PromqlOrigin *origin; /* NULL: the API, of nobody known */
     /* From promql_query_enter(), begun; promql_exec() ends it. NULL: it is asked and begins now. */
     PromqlQuery *entry;
@@ -92,7 +93,24 @@ typedef struct PromqlStats {
     uint64_t total_samples, peak_samples, samples_read;
     const uint64_t *per_step; /* NULL unless asked for */
     size_t n_steps;
+    uint64_t peak_bytes; /* of memory, the answer included */
 } PromqlStats;
+
+/* A node of an executed query and what it cost: EXPLAIN. */
+typedef struct PromqlPlanNode {
+    const char *op; /* selector, aggregation, binary, unary, call, subquery, number, string */
+    Str label;      /* "sum by (job)", "rate", "http_requests_total[5m]" */
+    Str expr;       /* its text: bytes [start, end) of the query */
+    uint32_t start, end;
+    uint64_t series;  /* it gave on, or selected */
+    uint64_t samples; /* it read itself */
+    double time_ms;   /* with all below it */
+    double self_ms;
+    const Str *notes;
+    size_t n_notes;
+    const struct PromqlPlanNode *const *children;
+    size_t n_children;
+} PromqlPlanNode;
 
 typedef enum PromqlOutcome {
     PROMQL_OK = 0,
@@ -100,7 +118,8 @@ typedef enum PromqlOutcome {
     PROMQL_EXECUTION, /* engine error: matching, limits, storage of the query */
     PROMQL_TIMEOUT,
     PROMQL_CANCELED,
-    PROMQL_INTERNAL, /* storage failed */
+    PROMQL_INTERNAL,    /* storage failed */
+    PROMQL_UNAVAILABLE, /* not yet: the storage is still being opened */
 } PromqlOutcome;
 
 typedef struct PromqlResult {
@@ -117,7 +136,8 @@ typedef struct PromqlResult {
         *infos; /* complete texts with position, each once; the API caps them at 10 */
     size_t n_warnings, n_infos;
     PromqlStats stats;
-    Arena arena; /* owns all of the above */
+    const PromqlPlanNode *plan; /* when asked for and evaluated */
+    Arena arena;                /* owns all of the above */
 } PromqlResult;
 
 /* Never fails otherwise than through outcome and error. Caller frees. Any thread. */

@@ -188,6 +188,8 @@ typedef struct AppenderOps {
     int (*update_metadata)(Appender *a, SeriesRef ref, const Metadata *m); /* may be NULL */
     int (*commit)(Appender *a);
     void (*rollback)(Appender *a);
+    /* Of all series of a metric; for senders that tell it without a series. May be NULL. */
+    void (*family_metadata)(Appender *a, Str family, const Metadata *m);
 } AppenderOps;
 struct Appender {
     const AppenderOps *ops;
@@ -239,6 +241,13 @@ static inline void sample_iter_free(SampleIter *it) {
 static inline int appender_append(Appender *a, SeriesRef *ref, Labels l, int64_t t, double v) {
     return a->ops->append(a, ref, l, t, v, 0);
 }
+/*
+ * Before the sample at t a zero at its start timestamp st, as created-timestamp-zero-ingestion has
+ * it: nothing happens when st is not before t, or the series has a sample at or behind st. h or fh
+ * for a histogram like the sample's. Outcomes as append(); APPEND_OK also when nothing was done.
+ */
+int appender_append_zero(Appender *a, SeriesRef *ref, Labels labels, int64_t t, int64_t st,
+                         const Histogram *h, const FloatHistogram *fh);
 static inline int appender_commit(Appender *a) { return a->ops->commit(a); }
 static inline void appender_rollback(Appender *a) {
     if (a)

@@ -22,6 +22,8 @@ typedef struct TsdbOptions {
     int64_t sync_interval_ms;       /* group commit: fdatasync at most this far apart; 0 = 1000 */
     uint64_t journal_segment_bytes; /* 0 = 128 MiB */
     unsigned replay_threads;        /* 0 = number of cores */
+    uint64_t reserve_bytes;         /* of disk kept for cleaning up when it is full; 0 = none */
+    bool replay_later;              /* leave the journal to tsdb_replay() */
     int64_t out_of_order_window_ms; /* 0 = samples are only taken in order */
 } TsdbOptions;
 
@@ -31,6 +33,13 @@ typedef struct TsdbOptions {
  * Progress: tsdb_replay_progress().
  */
 int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem);
+/*
+ * After an opening with replay_later, once, on a worker. Before it has returned there are queriers
+ * only, no appenders and no maintenance: they give what blocks hold, say in a warning that what is
+ * newer is missing, and are refused with -EAGAIN when the whole range is newer. On failure the
+ * database is to be closed.
+ */
+int tsdb_replay(Tsdb *db, Problem *problem);
 /* Syncs the journal and closes. Every querier and appender must have been ended. */
 void tsdb_close(Tsdb *db);
 Storage *tsdb_storage(Tsdb *db);
@@ -44,7 +53,8 @@ void tsdb_stop_maintenance(Tsdb *db);
 /*
  * Samples of matching series in [mint, maxt] are no longer there for queriers opened from now on,
  * also after a crash; what is appended later stays. Their bytes go at compaction or by
- * tsdb_clean_tombstones(), which writes the blocks concerned anew. Both block: on workers.
+ * tsdb_clean_tombstones(), which writes the blocks concerned anew. Both block: on workers. -EAGAIN:
+ * the journal is still being read.
  */
 typedef struct TsdbSelector {
     const Matcher *v;

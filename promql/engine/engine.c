@@ -4,6 +4,7 @@
  */
 #include "promql/engine/crew.h"
 #include "promql/engine/eval.h"
+#include "promql/engine/profile.h"
 #include "promql/engine/query.h"
 
 #include "base/clock.h"
@@ -302,10 +303,15 @@ static int evaluate(Run *q) {
         (r = selections_open(&q->ev, q->root)) < 0)
         return r;
     s->preparation_s = seconds_since(t0);
+    if (q->request->explain)
+        q->ev.profile = profile_new(q->root);
     t0 = clock_mono_ns();
     r = answer(q);
     s->inner_eval_s = seconds_since(t0);
-    return r;
+    if (r == 0 && q->ev.profile)
+        q->result->plan =
+            profile_plan(q->ev.profile, q->root, q->request->query, &q->result->arena);
+    return r < 0 ? r : answer_full(q);
 }
 
 static void init_times(Run *q, const PromqlEngine *e) {
@@ -373,6 +379,7 @@ static void finish(Run *q, int r, int64_t started) {
     res->stats.total_samples = q->stats.total;
     res->stats.samples_read = q->stats.read;
     res->stats.peak_samples = ev->samples_peak;
+    res->stats.peak_bytes = atomic_load(&q->bytes.peak);
     res->stats.eval_total_s = res->stats.exec_total_s = seconds_since(started);
 }
 
@@ -399,6 +406,7 @@ static void init_run(Run *q, PromqlEngine *e, Storage *s) {
 static void deinit_run(Run *q) {
     Eval *ev = &q->ev;
     selections_close(ev);
+    profile_free(ev->profile);
     scope_deinit(&ev->scope);
     if (q->root)
         ast_free_matchers(q->root);

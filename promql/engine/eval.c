@@ -6,6 +6,7 @@
 #include "promql/engine/eval.h"
 
 #include "promql/engine/native.h"
+#include "promql/engine/profile.h"
 #include "promql/engine/range_window.h"
 
 #define DEPTH_MAX 2000
@@ -15,6 +16,7 @@ typedef struct Meter {
     Eval *ev;
     Sink *next;
     uint64_t held;
+    NodeProfile *profile, *outer; /* of the node, of who asked */
 } Meter;
 
 static int meter_push(Sink *s, Column *c) {
@@ -26,7 +28,14 @@ static int meter_push(Sink *s, Column *c) {
     int r = eval_samples_add(m->ev, n);
     if (r < 0 || (r = eval_check(m->ev)) < 0)
         return r;
-    return m->next->push(m->next, c);
+    if (LIKELY(!m->ev->profile))
+        return m->next->push(m->next, c);
+    if (m->profile)
+        m->profile->series++;
+    NodeProfile *from = profile_give(m->ev, m->outer);
+    r = m->next->push(m->next, c);
+    profile_leave(m->ev, from);
+    return r;
 }
 
 const Node *node_unwrap(const Node *n) {
@@ -184,12 +193,25 @@ static int enter(Eval *ev) {
     return eval_check(ev);
 }
 
+/* What counts a node's columns: for one that is wrapped the evaluation of what is inside does. */
+static NodeProfile *counts_for(Eval *ev, const Node *n) {
+    while (n->kind == NODE_PAREN)
+        n = n->paren.expr;
+    bool counted = n->kind == NODE_STEP_INVARIANT || n->kind == NODE_VECTOR_SELECTOR;
+    return counted ? NULL : profile_of(ev, n);
+}
+
 int eval_vector(Eval *ev, const Node *n, const Grid *g, Sink *out) {
-    Meter m = {{meter_push}, ev, out, 0};
+    Meter m = {.sink = {meter_push}, .ev = ev, .next = out};
     uint64_t held = ev->samples_current;
+    if (ev->profile) {
+        m.profile = counts_for(ev, n);
+        m.outer = profile_enter(ev, n);
+    }
     int r = enter(ev);
     if (r == 0 && g->n)
         r = eval_node(ev, n, g, &m.sink);
+    profile_leave(ev, m.outer);
     ev->samples_current = held + m.held;
     ev->depth--;
     return r;
@@ -230,9 +252,11 @@ static int scalar_node(Eval *ev, const Node *n, const Grid *g, double *ret) {
 
 int eval_scalar(Eval *ev, const Node *n, const Grid *g, double *ret) {
     uint64_t held = ev->samples_current;
+    NodeProfile *outer = profile_enter(ev, n);
     int r = enter(ev);
     if (r == 0)
         r = scalar_node(ev, n, g, ret);
+    profile_leave(ev, outer);
     ev->samples_current = held;
     ev->depth--;
     return r < 0 ? r : eval_samples_add(ev, g->n);

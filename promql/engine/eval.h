@@ -32,6 +32,7 @@ static inline int64_t grid_time(const Grid *g, size_t i) { return g->start + (in
 /* Bytes of a query, which its threads count together: of scopes and of the answer. */
 typedef struct Budget {
     _Atomic uint64_t used;
+    _Atomic uint64_t peak;
     _Atomic uint64_t granted; /* of the budget of all queries, at least */
     uint64_t max;
 } Budget;
@@ -39,8 +40,13 @@ static inline uint64_t budget_used(const Budget *b) {
     return atomic_load_explicit(&b->used, memory_order_relaxed);
 }
 static inline void budget_count(Budget *b, uint64_t before, uint64_t now) {
-    if (now != before)
-        atomic_fetch_add_explicit(&b->used, now - before, memory_order_relaxed);
+    if (now == before)
+        return;
+    uint64_t used =
+        atomic_fetch_add_explicit(&b->used, now - before, memory_order_relaxed) + now - before;
+    if (used >
+        atomic_load_explicit(&b->peak, memory_order_relaxed)) /* about, with several threads */
+        atomic_store_explicit(&b->peak, used, memory_order_relaxed);
 }
 
 /* An arena that draws on the query's byte budget. NULL results have already failed the query. */
@@ -160,6 +166,7 @@ typedef struct Selection {
     SeriesSet *set;
     Series *series;
     size_t n;
+    unsigned used; /* by how many selectors */
     bool expanded, metadata_varies;
 } Selection;
 
@@ -214,6 +221,7 @@ struct Eval {
         Selection *selection;
     })
     uses;
+    struct Profile *profile; /* NULL unless the query is to be explained */
 
     int64_t info_mint, info_maxt; /* what info() will read */
 

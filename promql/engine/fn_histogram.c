@@ -266,7 +266,7 @@ static int native_column(Classics *k, const Column *from, const double *phi, Col
         scope_reset(&k->per_step);
         NativeBucket *b = native_of(&k->per_step, from->h[i], &n) < 0
                               ? NULL
-                              : native_buckets(&k->per_step, &n, &count);
+                              : native_clipped_buckets(&k->per_step, &n, &count);
         if (!b)
             return -EINVAL;
         to->kind[i] = CELL_FLOAT;
@@ -498,7 +498,7 @@ static int native_fractions(Classics *k, const Column *from, const double *lo, c
         scope_reset(&k->per_step);
         NativeBucket *b = native_of(&k->per_step, from->h[i], &n) < 0
                               ? NULL
-                              : native_buckets(&k->per_step, &n, &count);
+                              : native_clipped_buckets(&k->per_step, &n, &count);
         if (!b)
             return -EINVAL;
         to->kind[i] = CELL_FLOAT;
@@ -556,7 +556,8 @@ static int variance_of(ValueSink *k, const FloatHistogram *h, double *ret) {
     Native n;
     size_t count;
     scope_init(&scope, k->ev);
-    NativeBucket *b = native_of(&scope, h, &n) < 0 ? NULL : native_buckets(&scope, &n, &count);
+    NativeBucket *b =
+        native_of(&scope, h, &n) < 0 ? NULL : native_clipped_buckets(&scope, &n, &count);
     if (b)
         *ret = native_variance(&n, b, count);
     scope_deinit(&scope);

@@ -1,4 +1,5 @@
 /* A query whose answer is a range vector: the samples themselves, of a selector or a subquery. */
+#include "promql/engine/profile.h"
 #include "promql/engine/range_window.h"
 #include "promql/engine/samples.h"
 
@@ -12,6 +13,7 @@ typedef struct Matrix {
     int64_t from, to;
     bool anchored, smoothed;
     VEC(PromqlSeries) list;
+    NodeProfile *profile, *outer; /* of the selector or subquery, of who asked */
 } Matrix;
 
 /* The samples with the edges put in: what an anchored or smoothed range selector shows. */
@@ -77,7 +79,11 @@ static int add_series(Matrix *m, Labels labels) {
     if (!m->grid) { /* a subquery's samples were counted as it read them */
         stats_add(m->ev, 0, n);
         m->ev->stats->read += n;
+        if (m->profile)
+            m->profile->samples += n;
     }
+    if (m->profile)
+        m->profile->series++;
     vec_push(&m->list, s);
     return eval_samples_add(m->ev, n);
 }
@@ -140,7 +146,10 @@ int eval_matrix(Eval *ev, const Node *n, Scope *s, PromqlSeries **ret, size_t *r
     const Node *arg = node_unwrap(n);
     scope_init(&m.per_series, ev);
     samples_init(&m.buf, ev, &m.per_series);
+    m.profile = profile_of(ev, arg);
+    m.outer = profile_enter(ev, arg);
     int r = arg->kind == NODE_SUBQUERY ? of_subquery(&m, arg) : of_selector(&m, arg);
+    profile_leave(ev, m.outer);
     *ret = SCOPE_ARRAY(s, PromqlSeries, m.list.n + 1);
     if (*ret && m.list.n)
         memcpy(*ret, m.list.v, m.list.n * sizeof(**ret));

@@ -87,6 +87,23 @@ FloatHistogram *native_to_histogram(Scope *s, const Native *n) {
 
 /* ---- bounds */
 
+/*
+ * The bounds that instrumentation libraries and Prometheus agree on come from one table, whose
+ * numbers are not the nearest ones to 2^(i/256): here is by how many last places each is smaller
+ * ('1' = by none, '0' = it is one greater).
+ */
+static const char bound_error[256 + 1] =
+    "1111112111211111112311222222222211211121122211221122102211221122"
+    "1111112222332132112111211112111111121011213311221222112121332222"
+    "2121223322322122222222323233323311221121223321332233212232332232"
+    "2243223233433343333333444455435422322333324422333243223333543344";
+
+/* 2^(at/per), per a power of two up to 256, 0 <= at < per. */
+static double table_bound(int64_t at, int64_t per) {
+    uint64_t bits = double_bits(exp2((double)at / (double)per));
+    return double_of_bits(bits - (uint64_t)(int64_t)(bound_error[at * (256 / per)] - '1'));
+}
+
 /* The last bucket ends at the greatest number; behind it is one more, for infinities. */
 static double exponential_bound(int32_t schema, int64_t at) {
     if (schema <= 0) {
@@ -96,7 +113,7 @@ static double exponential_bound(int32_t schema, int64_t at) {
     int64_t per = (int64_t)1 << schema, frac = at & (per - 1), e = at >> schema;
     if (frac == 0 && e == 1024)
         return __DBL_MAX__;
-    return ldexp(exp2((double)frac / (double)per), (int)MAX(MIN(e, 2000), -2000));
+    return ldexp(table_bound(frac, per), (int)MAX(MIN(e, 2000), -2000));
 }
 
 double native_bound(const Native *n, int64_t at) {
@@ -549,6 +566,23 @@ NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n) {
         if (n->positive.v[i] != 0)
             b[k++] = (NativeBucket){native_bound(n, (int64_t)n->positive.at[i] - 1),
                                     native_bound(n, n->positive.at[i]), n->positive.v[i]};
+    *ret_n = k;
+    return b;
+}
+
+NativeBucket *native_clipped_buckets(Scope *s, const Native *n, size_t *ret_n) {
+    size_t count, k = 0;
+    NativeBucket *b = native_buckets(s, n, &count);
+    for (size_t i = 0; b && i < count; i++) {
+        if (b[i].lower < 0 && b[i].upper > 0 && !native_is_custom(n->schema) && !(n->zero > 0))
+            continue;
+        b[k] = b[i];
+        if (b[k].lower > 0 && b[k].lower < n->zero_threshold)
+            b[k].lower = n->zero_threshold;
+        if (b[k].upper < 0 && b[k].upper > -n->zero_threshold)
+            b[k].upper = -n->zero_threshold;
+        k++;
+    }
     *ret_n = k;
     return b;
 }

@@ -56,6 +56,8 @@ bool native_equal(const FloatHistogram *a, const FloatHistogram *b);
 double native_bound(const Native *n, int64_t at);
 /* Buckets that are used, lowest first, in fresh memory: NULL = failed. */
 NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n);
+/* The same for estimates: a bucket that reaches into the zero bucket begins where that ends. */
+NativeBucket *native_clipped_buckets(Scope *s, const Native *n, size_t *ret_n);
 double native_variance(const Native *n, const NativeBucket *b, size_t count);
 void native_print(const Native *n, const NativeBucket *b, size_t count, Buf *out);
 

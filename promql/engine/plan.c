@@ -19,6 +19,7 @@ typedef struct Planner {
 static void make_number(Node *n, double value) {
     n->kind = NODE_NUMBER;
     n->number.value = value;
+    n->number.folded = true;
     n->number.duration_text = false;
 }
 

@@ -1,5 +1,6 @@
 #include "promql/engine/range_window.h"
 
+#include "promql/engine/profile.h"
 #include "promql/engine/samples.h"
 #include "promql/engine/split.h"
 
@@ -263,6 +264,7 @@ static int each_series(RangeRun *run, const Node *selector) {
                                  .close = lane_close,
                                  .read = lane_read,
                                  .give = lane_give,
+                                 .selector = selector,
                                  .n_series = sel->n,
                                  .samples_each = samples_between(run->after, run->upto)};
     return split_series(run->ev, &run->reader, in->grid.n);
@@ -276,12 +278,16 @@ typedef struct SubquerySink {
     RangeLane lane;
     Scope per_series;
     Column *column;
+    NodeProfile *profile, *outer; /* of the subquery, of the call */
 } SubquerySink;
 
 static int subquery_push(Sink *sink, Column *c) {
     SubquerySink *k = (SubquerySink *)sink;
     Eval *ev = k->run->ev;
     uint64_t window = 0, held = ev->samples_current;
+    NodeProfile *from = profile_give(ev, k->outer);
+    if (k->profile)
+        k->profile->series++;
     scope_reset(&k->per_series);
     samples_clear(&k->lane.buf);
     column_clear(k->column);
@@ -291,7 +297,9 @@ static int subquery_push(Sink *sink, Column *c) {
         eval_samples_add(ev, window) < 0)
         return -EINVAL;
     ev->samples_current = held;
-    return column_count(k->column) ? give_column(k->run, k->column) : 0;
+    int r = column_count(k->column) ? give_column(k->run, k->column) : 0;
+    profile_leave(ev, from);
+    return r;
 }
 
 int subquery_grid(Eval *ev, const Node *n, const Grid *g, Grid *ret) {
@@ -325,8 +333,11 @@ static int each_subquery_series(RangeRun *run, const Node *n) {
     int r = lane_init(&sink.lane, run, ev, &run->scope);
     sink.lane.in.scope = sink.lane.buf.scope = &sink.per_series;
     ev->stats = &inner;
+    sink.profile = profile_of(ev, n);
+    sink.outer = profile_enter(ev, n);
     r = r < 0 || !sink.column ? -EINVAL
                               : eval_vector_whole(ev, n->subquery.expr, &child, &sink.sink);
+    profile_leave(ev, sink.outer);
     ev->stats = outer;
     ev->stats->read += inner.read;
     ev->samples_current = held;

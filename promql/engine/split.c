@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "promql/engine/crew.h"
+#include "promql/engine/profile.h"
 
 /* Work is counted in samples; a series costs some more than its own. */
 #define SERIES_WORK 100
@@ -49,6 +50,7 @@ typedef struct Split {
     _Atomic size_t next, given; /* batches claimed; batches given on */
     atomic_bool stop;
     Scope scope;
+    NodeProfile *profile; /* of the selector; NULL when nothing is measured */
 
     pthread_mutex_t mutex;
     pthread_cond_t done, room;
@@ -64,6 +66,7 @@ static int lane_open(Lane *l, Split *s) {
     l->ev.annotations = (Annotations){0};
     l->ev.samples_current = l->ev.work = 0;
     l->ev.is_lane = true;
+    l->ev.profile = NULL;
     l->ev.stats = &l->stats;
     scope_init(&l->ev.scope, &l->ev);
     scope_init(&l->scope, &l->ev);
@@ -147,6 +150,8 @@ static int give_entry(Split *s, size_t k, Entry *e) {
     uint64_t held = ev->samples_current;
     ev->stats->total += e->stats.total;
     ev->stats->read += e->stats.read;
+    if (s->profile)
+        s->profile->samples += e->stats.read;
     if (e->notes.list.n)
         annotations_move(&ev->annotations, &e->notes);
     if (eval_samples_add(ev, e->held) < 0)
@@ -283,6 +288,7 @@ static int split_over(Eval *ev, SeriesReader *r, size_t n_steps, size_t batch, u
     Split s = {.ev = ev,
                .reader = r,
                .n_steps = n_steps,
+               .profile = profile_of(ev, r->selector),
                .batch_series = batch,
                .n_batches = (r->n_series + batch - 1) / batch};
     scope_init(&s.scope, ev);
@@ -300,11 +306,14 @@ static int split_over(Eval *ev, SeriesReader *r, size_t n_steps, size_t batch, u
 /* ---- one thread */
 
 static int read_one(Eval *ev, SeriesReader *r, void *state, size_t k, Scope *scope, Column *c) {
-    uint64_t in_memory = 0, held = ev->samples_current;
+    uint64_t in_memory = 0, held = ev->samples_current, read = ev->stats->read;
     scope_reset(scope);
     column_clear(c);
     if (r->read(state, k, scope, c, &in_memory) < 0 || eval_samples_add(ev, in_memory) < 0)
         return -EINVAL;
+    NodeProfile *profile = profile_of(ev, r->selector);
+    if (profile)
+        profile->samples += ev->stats->read - read;
     ev->samples_current = held;
     return column_count(c) ? r->give(r, k, c) : 0;
 }
@@ -336,5 +345,10 @@ int split_series(Eval *ev, SeriesReader *r, size_t n_steps) {
     unsigned helpers = 0;
     if (r->n_series > 1 && each * r->n_series >= ev->o->split_work_min)
         helpers = crew_reserve(ev->crew, LANES_MAX - 1);
+    NodeProfile *profile = profile_of(ev, r->selector);
+    if (profile) {
+        profile->series = r->n_series;
+        profile->threads = helpers + 1;
+    }
     return helpers ? split_over(ev, r, n_steps, batch, helpers) : read_all(ev, r, n_steps);
 }

@@ -26,6 +26,7 @@ struct SeriesReader {
     int (*read)(void *state, size_t k, Scope *scope, Column *c, uint64_t *held);
     /* On the query's thread, in order, for columns with cells. */
     int (*give)(SeriesReader *r, size_t k, Column *c);
+    const Node *selector;
     size_t n_series;
     uint64_t samples_each; /* about, of one series */
 };

@@ -7,6 +7,7 @@
 
 #include "promql/engine/aggregate.h"
 #include "promql/engine/native.h"
+#include "promql/engine/profile.h"
 #include "promql/engine/range_window.h"
 #include "promql/engine/split.h"
 
@@ -57,6 +58,7 @@ static int add_use(Eval *ev, const Node *n, const SelectHints *h) {
         s->hints = *h;
         vec_push(&ev->selections, s);
     }
+    s->used++;
     vec_push(&ev->uses, (struct SelectorUse){n, s});
     return 0;
 }
@@ -141,6 +143,10 @@ static int storage_fail(Eval *ev, int r) {
         return eval_check(ev) < 0
                    ? -EINVAL
                    : eval_fail(ev, PROMQL_CANCELED, "query was canceled in expression evaluation");
+    if (r == -EAGAIN)
+        return eval_fail(ev, PROMQL_UNAVAILABLE,
+                         "the server is starting: the newest samples are still being read from the "
+                         "journal");
     return eval_fail(ev, PROMQL_INTERNAL, "expanding series: %s", strerror(-r));
 }
 
@@ -214,7 +220,15 @@ int selection_of(Eval *ev, const Node *n, Selection **ret) {
         if (ev->uses.v[i].node != n)
             continue;
         *ret = ev->uses.v[i].selection;
-        return (*ret)->expanded ? 0 : selection_expand(ev, *ret);
+        NodeProfile *profile = profile_of(ev, n);
+        if (profile)
+            profile->sharing = (*ret)->used;
+        if ((*ret)->expanded)
+            return 0;
+        NodeProfile *outer = profile_enter(ev, n);
+        int r = selection_expand(ev, *ret);
+        profile_leave(ev, outer);
+        return r;
     }
     return eval_fail(ev, PROMQL_INTERNAL, "selector was not planned");
 }
@@ -496,6 +510,7 @@ int selector_columns(Eval *ev, const Node *n, const Grid *g, SelectorCells what,
                    .close = lane_close,
                    .read = lane_read,
                    .give = lane_give,
+                   .selector = n,
                    .n_series = sel->n,
                    .samples_each = samples_between(first - ev->lookback_ms, last)},
         .node = n,

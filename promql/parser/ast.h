@@ -130,6 +130,7 @@ struct Node {
         struct {
             double value;
             bool duration_text;
+            bool folded; /* the plan's: stood for a call */
         } number;
         struct {
             Str value;
@@ -218,6 +219,8 @@ const PromqlOptions *promql_engine_options(const PromqlEngine *e);
 void promql_print(const Node *n, Buf *out);
 /* As Prometheus' Prettify: broken at 100 columns. */
 void promql_print_pretty(const Node *n, Buf *out);
+/* What a node is, in a few words, without what is below it: "sum by (job)", "rate", "up". */
+void promql_print_label(const Node *n, Buf *out);
 /* s in Go's quotes, cut to the size; returns dst. */
 const char *promql_quote(Str s, char *dst, size_t size);
 const char *binary_op_text(BinaryOp op);

@@ -274,6 +274,18 @@ void promql_print(const Node *n, Buf *out) {
     }
 }
 
+void promql_print_label(const Node *n, Buf *out) {
+    switch (n->kind) {
+    case NODE_SUBQUERY: print_subquery_suffix(n, out); break;
+    case NODE_PAREN: buf_add_cstr(out, "()"); break;
+    case NODE_UNARY: buf_add_char(out, n->unary.minus ? '-' : '+'); break;
+    case NODE_BINARY: print_operator(n, out); break;
+    case NODE_AGGREGATE: print_aggregate_head(n, out); break;
+    case NODE_CALL: buf_add_cstr(out, n->call.function->name); break;
+    default: promql_print(n, out); break;
+    }
+}
+
 /* ---- pretty ---- */
 
 enum { LINE_MAX_BYTES = 100 };

@@ -63,6 +63,7 @@ typedef struct Api {
     const ApiFlag *flags;
     size_t n_flags;
     RemoteReceiver *receiver; /* NULL: remote write is not accepted */
+    unsigned write_versions;  /* bits of RemoteWriteVersion */
     bool lifecycle, admin;
     bool ready, stopping;
     Str page_title;

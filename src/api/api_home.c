@@ -22,11 +22,27 @@ void api_page(HttpExchange *x, void *arg) {
 
 void api_page_asset(HttpExchange *x, void *arg) { web_asset(x); }
 
-/* Links of old: /graph?g0.expr=... leads to the same query under /query. Relative, so that any
- * prefix stays. */
-void api_page_graph(HttpExchange *x, void *arg) {
+static void lead_to(HttpExchange *x, const char *up, Str page) {
     CLEANUP(buf_deinit) Buf to = BUF_INIT(0);
-    buf_addf(&to, "query%s%.*s", x->raw_query.n ? "?" : "", SA(x->raw_query));
+    buf_addf(&to, "%s%.*s%s%.*s", up, SA(page), x->raw_query.n ? "?" : "", SA(x->raw_query));
     HttpHeader location = {STR("Location"), buf_str(&to)};
     http_respond(x, &(HttpAnswer){.status = 302, .headers = &location, .n_headers = 1}, STR_NULL);
+}
+
+/* Links of old: /graph?g0.expr=... leads to the same query under /query. Relative, so that any
+ * prefix stays. */
+void api_page_graph(HttpExchange *x, void *arg) { lead_to(x, "", STR("query")); }
+
+/* /classic/targets and /new/targets of Prometheus 2, which had two sets of pages for a while. */
+void api_page_moved(HttpExchange *x, void *arg) {
+    static const char *const pages[] = {"alerts", "rules", "targets", "service-discovery",
+                                        "status", "flags", "config",  "tsdb-status",
+                                        "query",  "graph"};
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        if (str_eqc(x->wildcard, pages[i])) {
+            lead_to(x, "../", str_eqc(x->wildcard, "graph") ? STR("query") : x->wildcard);
+            return;
+        }
+    }
+    http_respond_text(x, 404, "404 page not found");
 }

@@ -139,13 +139,17 @@ static void add_stats(Buf *b, const QueryJob *job, const PromqlStats *s) {
              (unsigned long long)s->peak_samples);
 }
 
-void query_json_result(Reply *r, const PromqlResult *q, size_t n) {
+const char *query_json_type(PromqlType t) {
     static const char *const types[] = {[PROMQL_NONE] = "none",
                                         [PROMQL_SCALAR] = "scalar",
                                         [PROMQL_VECTOR] = "vector",
                                         [PROMQL_MATRIX] = "matrix",
                                         [PROMQL_STRING] = "string"};
-    buf_addf(&r->b, "\"resultType\":\"%s\",\"result\":", types[q->type]);
+    return types[t];
+}
+
+void query_json_result(Reply *r, const PromqlResult *q, size_t n) {
+    buf_addf(&r->b, "\"resultType\":\"%s\",\"result\":", query_json_type(q->type));
     switch (q->type) {
     case PROMQL_SCALAR: add_scalar(&r->b, &q->series[0]); break;
     case PROMQL_STRING:
@@ -169,17 +173,16 @@ static void add_result(Reply *r, const QueryJob *job, const PromqlResult *q, siz
 }
 
 static ApiErrorType error_type(PromqlOutcome outcome) {
-    static const ApiErrorType types[] = {[PROMQL_BAD_DATA] = API_BAD_DATA,
-                                         [PROMQL_EXECUTION] = API_EXECUTION,
-                                         [PROMQL_TIMEOUT] = API_TIMEOUT,
-                                         [PROMQL_CANCELED] = API_CANCELED,
-                                         [PROMQL_INTERNAL] = API_INTERNAL};
+    static const ApiErrorType types[] = {
+        [PROMQL_BAD_DATA] = API_BAD_DATA, [PROMQL_EXECUTION] = API_EXECUTION,
+        [PROMQL_TIMEOUT] = API_TIMEOUT,   [PROMQL_CANCELED] = API_CANCELED,
+        [PROMQL_INTERNAL] = API_INTERNAL, [PROMQL_UNAVAILABLE] = API_BUSY};
     return types[outcome];
 }
 
 const char *query_json_error_type(PromqlOutcome o) { return api_error_name(error_type(o)); }
 
-static void reply_query_error(HttpExchange *x, PromqlOutcome outcome, const char *error) {
+void query_reply_error(HttpExchange *x, PromqlOutcome outcome, const char *error) {
     bool parse = outcome == PROMQL_BAD_DATA;
     reply_error(x, error_type(outcome), "%s%s", parse ? "invalid parameter \"query\": " : "",
                 error);
@@ -208,7 +211,7 @@ static void run_query(void *entry) {
     HttpExchange *x = job->x;
     PromqlResult *q = promql_exec(job->api->engine, job->api->storage, &job->request);
     if (q->outcome != PROMQL_OK) {
-        reply_query_error(x, q->outcome, q->error);
+        query_reply_error(x, q->outcome, q->error);
         promql_result_free(q);
         return;
     }
@@ -229,7 +232,7 @@ static void run_query(void *entry) {
 
 /* Ended while it waited for a worker; then no worker looks at it. */
 static void query_refused(void *arg, PromqlOutcome outcome, const char *error) {
-    reply_query_error(((QueryJob *)arg)->x, outcome, error);
+    query_reply_error(((QueryJob *)arg)->x, outcome, error);
 }
 
 static QueryJob *query_job(Api *api, HttpExchange *x) {
@@ -247,18 +250,25 @@ static QueryJob *query_job(Api *api, HttpExchange *x) {
     return job;
 }
 
+bool query_option_params(HttpExchange *x, PromqlRequest *q) {
+    if (!param_duration(x, "timeout", 0, &q->timeout_ms) ||
+        !param_duration(x, "lookback_delta", 0, &q->lookback_ms)) {
+        return false;
+    }
+    if (q->timeout_ms <= 0 && http_param(x, "timeout").n) {
+        reply_error(x, API_TIMEOUT, "query timed out in query execution");
+        return false;
+    }
+    q->lookback_ms = MAX(q->lookback_ms, 0); /* the engine's */
+    return true;
+}
+
 /* What both forms of a query share; then it is a worker's. */
 static void submit(QueryJob *job) {
     PromqlRequest *q = &job->request;
-    if (!param_duration(job->x, "timeout", 0, &q->timeout_ms) ||
-        !param_duration(job->x, "lookback_delta", 0, &q->lookback_ms)) {
+    if (!query_option_params(job->x, q)) {
         return;
     }
-    if (q->timeout_ms <= 0 && http_param(job->x, "timeout").n) {
-        reply_error(job->x, API_TIMEOUT, "query timed out in query execution");
-        return;
-    }
-    q->lookback_ms = MAX(q->lookback_ms, 0); /* the engine's */
     q->entry = promql_query_enter(job->api->engine, q, query_refused, job);
     work_submit(job->api->queries, run_query, NULL, q->entry);
 }
@@ -272,20 +282,18 @@ void api_query(HttpExchange *x, void *arg) {
     }
 }
 
-void api_query_range(HttpExchange *x, void *arg) {
-    QueryJob *job = query_job(arg, x);
-    PromqlRequest *q = &job->request;
-    if (!param_limit(x, "limit", &job->limit) || !param_time_required(x, "start", &q->start_ms) ||
+bool query_range_params(HttpExchange *x, PromqlRequest *q) {
+    if (!param_time_required(x, "start", &q->start_ms) ||
         !param_time_required(x, "end", &q->end_ms)) {
-        return;
+        return false;
     }
     if (q->end_ms < q->start_ms) {
         reply_error(x, API_BAD_DATA,
                     "invalid parameter \"end\": end timestamp must not be before start time");
-        return;
+        return false;
     }
     if (!param_duration(x, "step", -1, &q->step_ms)) {
-        return;
+        return false;
     }
     if (q->step_ms <= 0) {
         reply_error(x, API_BAD_DATA,
@@ -296,6 +304,14 @@ void api_query_range(HttpExchange *x, void *arg) {
                     "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing "
                     "the query resolution (?step=XX)");
     } else {
+        return true;
+    }
+    return false;
+}
+
+void api_query_range(HttpExchange *x, void *arg) {
+    QueryJob *job = query_job(arg, x);
+    if (param_limit(x, "limit", &job->limit) && query_range_params(x, &job->request)) {
         submit(job);
     }
 }

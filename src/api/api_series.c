@@ -22,7 +22,11 @@ static void run_job(void *arg) {
     SeriesJob *job = arg;
     Querier *q;
     int r = storage_querier(job->api->storage, job->start, job->end, &q);
-    if (r < 0) {
+    if (r == -EAGAIN) {
+        reply_error(job->x, API_BUSY,
+                    "the server is starting: the newest series are still being read from the "
+                    "journal");
+    } else if (r < 0) {
         reply_error(job->x, API_INTERNAL, "opening the storage: %s", strerror(-r));
     } else {
         Arena arena = ARENA_INIT(LIST_BYTES_MAX);

@@ -52,14 +52,12 @@ void live_topics_deinit(LiveTopics *t) {
 
 /* ---- looking: on the loop thread */
 
-/* Marks the key, or the first of key"\1"2, key"\1"3 .. that this walk has not met: two targets may
- * have one URL, two rules one alert. The key is in b afterwards. */
-static LiveMark mark_unique(LiveRows *rows, Buf *b, uint64_t stamp) {
-    size_t n = b->n;
+/* Marks the key, or the key with `other` behind it when this walk has met it before: two targets
+ * may have one URL, two rules one alert. The key is in b afterwards. */
+static LiveMark mark_unique(LiveRows *rows, Buf *b, uint64_t stamp, uint64_t other) {
     LiveMark m = live_rows_mark(rows, buf_str(b), stamp);
-    for (unsigned i = 2; m == LIVE_TWICE; i++) {
-        b->n = n;
-        buf_addf(b, "%c%u", SEPARATOR, i);
+    if (m == LIVE_TWICE) {
+        buf_addf(b, "%c%llx", SEPARATOR, (unsigned long long)other);
         m = live_rows_mark(rows, buf_str(b), stamp);
     }
     return m;
@@ -105,7 +103,7 @@ static int look_at_target(void *arg, const TargetView *t) {
     buf_add_str(&k->key, t->pool);
     buf_add_char(&k->key, SEPARATOR);
     buf_add_str(&k->key, t->url);
-    if (mark_unique(k->rows, &k->key, target_stamp(t)) == LIVE_CHANGED) {
+    if (mark_unique(k->rows, &k->key, target_stamp(t), labels_hash(t->labels)) == LIVE_CHANGED) {
         Arena *a = &k->look->arena;
         vec_push(&k->look->targets,
                  (LiveTarget){arena_str(a, buf_str(&k->key)), target_copy(t, a)});
@@ -224,6 +222,10 @@ typedef struct Maker {
     Buf key, text;
 } Maker;
 
+static uint64_t rule_hash(const RuleGroupInfo *g, size_t rule) {
+    return mix(mix(hash_str(g->file), hash_str(g->name)), rule);
+}
+
 static void make_alerts(Maker *m, const RuleGroupInfo *g, size_t rule) {
     const RuleInfo *r = &g->rules[rule];
     for (size_t i = 0; i < r->n_alerts; i++) {
@@ -231,7 +233,7 @@ static void make_alerts(Maker *m, const RuleGroupInfo *g, size_t rule) {
         buf_reset(&m->key);
         buf_reset(&m->text);
         buf_addf(&m->key, "%016llx", (unsigned long long)fingerprint);
-        (void)mark_unique(m->rows, &m->key, 0);
+        (void)mark_unique(m->rows, &m->key, 0, rule_hash(g, rule));
         add_alert(&m->text, m->look, g, r, &r->alerts[i], fingerprint);
         live_rows_set(m->rows, buf_str(&m->key), buf_str(&m->text), m->tick);
     }
@@ -242,7 +244,7 @@ static void make_rule(Maker *m, const RuleGroupInfo *g, size_t rule) {
     buf_reset(&m->key);
     buf_reset(&m->text);
     buf_addf(&m->key, "%.*s%c%.*s%c%zu", SA(g->file), SEPARATOR, SA(g->name), SEPARATOR, rule);
-    (void)mark_unique(m->rows, &m->key, 0);
+    (void)live_rows_mark(m->rows, buf_str(&m->key), 0);
     JsonWriter w = JSON_WRITER(&m->text);
     json_begin_object(&w);
     json_field_text(&w, "health", str_of(rule_health_text(r->health)));

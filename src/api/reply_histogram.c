@@ -31,8 +31,12 @@ static void add_bucket(Buckets *k, Ends ends, double lower, double upper, double
     k->any = true;
 }
 
+/* A bucket that reaches into the zero bucket is shown from where that ends. */
 static void add_at(Buckets *k, bool negative, int64_t at, double count) {
     double inner = promql_histogram_bound(k->h, at - 1), outer = promql_histogram_bound(k->h, at);
+    if (inner > 0 && inner < k->h->zero_threshold) {
+        inner = k->h->zero_threshold;
+    }
     if (negative) {
         add_bucket(k, ENDS_LOWER, -outer, -inner, count);
     } else {
@@ -74,7 +78,9 @@ void reply_histogram(Buf *b, const FloatHistogram *h) {
     add_number(b, "{\"count\":\"", h->count);
     add_number(b, ",\"sum\":\"", h->sum);
     add_negative(&k);
-    add_bucket(&k, ENDS_BOTH, -h->zero_threshold, h->zero_threshold, h->zero_count);
+    if (h->zero_count > 0) {
+        add_bucket(&k, ENDS_BOTH, -h->zero_threshold, h->zero_threshold, h->zero_count);
+    }
     add_positive(&k);
     buf_add_cstr(b, k.any ? "]}" : "}");
 }

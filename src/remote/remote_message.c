@@ -40,6 +40,8 @@ int remote_decode_sample(Str message, RemoteSample *ret) {
             ret->v = proto_double(&f);
         } else if (f.number == 2 && proto_is_varint(&f)) {
             ret->t = (int64_t)f.value;
+        } else if (f.number == 3 && proto_is_varint(&f)) {
+            ret->st = (int64_t)f.value;
         } else if (f.number <= 2) {
             return -EBADMSG;
         }
@@ -105,7 +107,7 @@ typedef struct HistogramHead {
     double count_float, zero_count_float, sum, zero_threshold;
     int32_t schema;
     CounterResetHint hint;
-    int64_t t;
+    int64_t t, st;
 } HistogramHead;
 
 static int histogram_number(const ProtoField *f, HistogramHead *h) {
@@ -149,6 +151,7 @@ static int histogram_field(const ProtoField *f, RemoteScratch *s, HistogramHead 
     case 12: return ADD_DELTAS(&s->positive, f);
     case 13: return ADD_COUNTS(&s->positive_counts, f);
     case 16: return ADD_COUNTS(&s->custom_values, f);
+    case 17: h->st = proto_is_varint(f) ? (int64_t)f->value : 0; return 0;
     default: return f->number <= 15 ? histogram_number(f, h) : 0;
     }
 }
@@ -168,7 +171,7 @@ static int histogram_field(const ProtoField *f, RemoteScratch *s, HistogramHead 
     } while (0)
 
 static void fill(const HistogramHead *head, const RemoteScratch *s, RemoteHistogram *ret) {
-    *ret = (RemoteHistogram){.is_float = head->count_is_float, .t = head->t};
+    *ret = (RemoteHistogram){.is_float = head->count_is_float, .t = head->t, .st = head->st};
     if (ret->is_float) {
         ret->fh = (FloatHistogram){.reset_hint = head->hint,
                                    .schema = head->schema,
@@ -230,14 +233,22 @@ int remote_decode_exemplar(Str message, RemoteScratch *s, Exemplar *ret) {
     return e;
 }
 
-int remote_check_metadata(Str message) {
+int remote_decode_metadata(Str message, Str *ret_family, Metadata *ret) {
     ProtoReader r = PROTO_READER(message);
     ProtoField f;
     int e;
+    *ret_family = STR("");
+    *ret = (Metadata){.unit = STR(""), .help = STR("")};
     while ((e = proto_next(&r, &f)) == 1) {
         bool text = f.number == 2 || f.number == 4 || f.number == 5;
         if ((f.number == 1 && !proto_is_varint(&f)) || (text && !proto_is_bytes(&f))) {
             return -EBADMSG;
+        }
+        switch (f.number) {
+        case 1: ret->type = f.value <= METRIC_STATESET ? (MetricType)f.value : 0; break;
+        case 2: *ret_family = f.bytes; break;
+        case 4: ret->help = f.bytes; break;
+        case 5: ret->unit = f.bytes; break;
         }
     }
     return e;

@@ -10,13 +10,13 @@
 #include "storage/storage.h"
 
 typedef struct RemoteSample {
-    int64_t t;
+    int64_t t, st; /* st: only version 2 */
     double v;
 } RemoteSample;
 
 typedef struct RemoteHistogram {
     bool is_float;
-    int64_t t;
+    int64_t t, st;
     Histogram h;       /* or */
     FloatHistogram fh; /* if is_float */
 } RemoteHistogram;
@@ -39,5 +39,4 @@ int remote_decode_sample(Str message, RemoteSample *ret);
 int remote_decode_histogram(Str message, RemoteScratch *s, RemoteHistogram *ret);
 /* The labels are those of the scratch, as sent. */
 int remote_decode_exemplar(Str message, RemoteScratch *s, Exemplar *ret);
-/* Only looks whether it decodes. */
-int remote_check_metadata(Str message);
+int remote_decode_metadata(Str message, Str *ret_family, Metadata *ret);

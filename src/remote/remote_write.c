@@ -9,26 +9,10 @@
 #include "base/metrics.h"
 #include "base/utf8.h"
 #include "format/compress.h"
-#include "remote/remote_message.h"
-#include "remote/remote_refs.h"
+#include "remote/remote_receiver.h"
 
 /* Tags of a TimeSeries' fields, all of them messages. */
 enum { SERIES_LABEL = 1, SERIES_SAMPLE, SERIES_EXEMPLAR, SERIES_HISTOGRAM };
-
-struct RemoteReceiver {
-    Storage *storage;
-    RemoteRefs *refs;
-    Metric *invalid_labels;
-};
-
-/* One request on its way. */
-typedef struct Request {
-    RemoteReceiver *receiver;
-    Appender *appender;
-    RemoteWriteResult *result;
-    RemoteScratch scratch;
-    int64_t t_max;
-} Request;
 
 /* The series being stored. */
 typedef struct Target {
@@ -41,14 +25,20 @@ typedef struct Target {
     bool skip;    /* its labels are not valid */
 } Target;
 
-RemoteReceiver *remote_receiver_new(Storage *storage) {
+RemoteReceiver *remote_receiver_new(const RemoteReceiverOptions *o) {
     RemoteReceiver *r = NEW(RemoteReceiver);
-    r->storage = storage;
+    r->storage = o->storage;
+    r->options = *o;
     r->refs = remote_refs_new();
     r->invalid_labels = metric_counter(
         "prometheus_api_remote_write_invalid_labels_samples_total",
         "The total number of received remote write samples and histogram samples which were "
         "rejected due to invalid labels.",
+        NULL);
+    r->without_metadata = metric_counter(
+        "prometheus_api_remote_write_without_metadata_appended_samples_total",
+        "The total number of received remote write samples (and histogram samples) which were "
+        "ingested without corresponding metadata.",
         NULL);
     return r;
 }
@@ -60,8 +50,7 @@ void remote_receiver_free(RemoteReceiver *r) {
     }
 }
 
-/* Sets the answer; what it returns ends the request. */
-static int PRINTF_LIKE(3, 4) answer(RemoteWriteResult *result, int status, const char *fmt, ...) {
+int remote_answer(RemoteWriteResult *result, int status, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(result->text, sizeof(result->text), fmt, ap);
@@ -70,8 +59,9 @@ static int PRINTF_LIKE(3, 4) answer(RemoteWriteResult *result, int status, const
     return -ECANCELED;
 }
 
-static int broken(Request *q, const char *what) {
-    return answer(q->result, 400, "the body is not a remote-write 1.0 request: bad %s", what);
+static int broken(RemoteRequest *q, const char *what) {
+    return remote_answer(q->result, 400, "the body is not a remote-write 1.0 request: bad %s",
+                         what);
 }
 
 /* ---- labels */
@@ -80,7 +70,7 @@ static int cmp_name(const void *a, const void *b) {
     return str_cmp(((const Label *)a)->name, ((const Label *)b)->name);
 }
 
-static void sort_by_name(Label *v, size_t n) {
+void remote_sort_labels(Label *v, size_t n) {
     for (size_t i = 1; i < n; i++) {
         if (str_cmp(v[i - 1].name, v[i].name) > 0) {
             qsort(v, n, sizeof(*v), cmp_name);
@@ -89,8 +79,7 @@ static void sort_by_name(Label *v, size_t n) {
     }
 }
 
-/* v is sorted. What Prometheus takes: a name, everything UTF-8, no label twice. */
-static bool labels_valid(const Label *v, size_t n) {
+bool remote_labels_valid(const Label *v, size_t n) {
     bool named = false;
     for (size_t i = 0; i < n; i++) {
         bool is_name = str_eq(v[i].name, LABEL_NAME);
@@ -103,7 +92,17 @@ static bool labels_valid(const Label *v, size_t n) {
     return named;
 }
 
-static int decode_labels(Request *q, Target *target) {
+size_t remote_drop_empty(Label *v, size_t n) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (v[i].value.n > 0) {
+            v[kept++] = v[i];
+        }
+    }
+    return kept;
+}
+
+static int decode_labels(RemoteRequest *q, Target *target) {
     ProtoReader r = PROTO_READER(target->message);
     ProtoField f;
     q->scratch.labels.n = 0;
@@ -118,21 +117,16 @@ static int decode_labels(Request *q, Target *target) {
         vec_push(&q->scratch.labels, label);
     }
     Label *v = q->scratch.labels.v;
-    size_t n = q->scratch.labels.n, kept = 0;
-    sort_by_name(v, n);
-    target->skip = !labels_valid(v, n);
-    for (size_t i = 0; i < n; i++) {
-        if (v[i].value.n > 0) {
-            v[kept++] = v[i];
-        }
-    }
-    target->labels = (Labels){v, kept};
+    size_t n = q->scratch.labels.n;
+    remote_sort_labels(v, n);
+    target->skip = !remote_labels_valid(v, n);
+    target->labels = (Labels){v, remote_drop_empty(v, n)};
     target->decoded = true;
     return 0;
 }
 
 /* For an error text. Exemplars reuse the scratch, so the labels are read anew. */
-static void name_series(Request *q, Target *target, Buf *out) {
+static void name_series(RemoteRequest *q, Target *target, Buf *out) {
     if (decode_labels(q, target) == 0) {
         labels_format_metric(target->labels, out);
     }
@@ -140,24 +134,27 @@ static void name_series(Request *q, Target *target, Buf *out) {
 
 /* ---- samples */
 
-typedef struct Item {
-    int64_t t;
-    double v;
-    const Histogram *h; /* or */
-    const FloatHistogram *fh;
-} Item;
-
-static int append_once(Request *q, Target *target, const Item *item) {
+int remote_append(RemoteRequest *q, SeriesRef *ref, Labels labels, const RemoteItem *item) {
     Appender *a = q->appender;
-    Labels labels = target->ref ? LABELS_EMPTY : target->labels;
-    if (item->h || item->fh) {
-        return a->ops->append_histogram(a, &target->ref, labels, item->t, item->h, item->fh, 0);
+    if (item->st && q->receiver->options.start_as_zero) {
+        int r = appender_append_zero(a, ref, labels, item->t, item->st, item->h, item->fh);
+        if (r < 0 || r == APPEND_UNKNOWN_REF) {
+            return r;
+        }
+        labels = *ref ? LABELS_EMPTY : labels;
     }
-    return a->ops->append(a, &target->ref, labels, item->t, item->v, 0);
+    if (item->h || item->fh) {
+        return a->ops->append_histogram(a, ref, labels, item->t, item->h, item->fh, item->st);
+    }
+    return a->ops->append(a, ref, labels, item->t, item->v, item->st);
+}
+
+static int append_once(RemoteRequest *q, Target *target, const RemoteItem *item) {
+    return remote_append(q, &target->ref, target->ref ? LABELS_EMPTY : target->labels, item);
 }
 
 /* With the known ref, else with the labels; the ref is remembered. */
-static int append(Request *q, Target *target, const Item *item) {
+static int append(RemoteRequest *q, Target *target, const RemoteItem *item) {
     int r = target->ref ? append_once(q, target, item) : APPEND_UNKNOWN_REF;
     if (r != APPEND_UNKNOWN_REF) {
         return r;
@@ -174,7 +171,7 @@ static int append(Request *q, Target *target, const Item *item) {
     return r;
 }
 
-static const char *refusal(int r, const Item *item, Problem *problem) {
+const char *remote_refusal(int r, const RemoteItem *item, Problem *problem) {
     if (r == APPEND_INVALID && item->h && !histogram_validate(item->h, problem)) {
         return problem->text;
     }
@@ -184,10 +181,10 @@ static const char *refusal(int r, const Item *item, Problem *problem) {
     return append_outcome_text((AppendOutcome)r);
 }
 
-static int store(Request *q, Target *target, const Item *item) {
+static int store(RemoteRequest *q, Target *target, const RemoteItem *item) {
     bool histogram = item->h || item->fh;
     if (histogram && !q->appender->ops->append_histogram) {
-        return answer(q->result, 400, "%s", append_outcome_text(APPEND_UNSUPPORTED));
+        return remote_answer(q->result, 400, "%s", append_outcome_text(APPEND_UNSUPPORTED));
     }
     int r = item->t > q->t_max ? APPEND_OUT_OF_BOUNDS : append(q, target, item);
     if (r < 0) {
@@ -197,10 +194,10 @@ static int store(Request *q, Target *target, const Item *item) {
         Problem problem = {0};
         CLEANUP(buf_deinit) Buf series = BUF_INIT(512);
         name_series(q, target, &series);
-        return answer(q->result, 400, "%s%s for series %.*s at timestamp %lld",
-                      refusal(r, item, &problem),
-                      item->t > q->t_max ? ": timestamp is too far in the future" : "",
-                      SA(buf_str(&series)), (long long)item->t);
+        return remote_answer(q->result, 400, "%s%s for series %.*s at timestamp %lld",
+                             remote_refusal(r, item, &problem),
+                             item->t > q->t_max ? ": timestamp is too far in the future" : "",
+                             SA(buf_str(&series)), (long long)item->t);
     }
     if (!target->skip) {
         *(histogram ? &q->result->histograms : &q->result->samples) += 1;
@@ -208,24 +205,43 @@ static int store(Request *q, Target *target, const Item *item) {
     return 0;
 }
 
-static int store_exemplar(Request *q, Target *target, Str message) {
-    Exemplar e;
+bool remote_append_exemplar(RemoteRequest *q, SeriesRef ref, Exemplar *e) {
+    Appender *a = q->appender;
     Str duplicate;
+    return a->ops->append_exemplar &&
+           labels_from_pairs(q->scratch.labels.v, q->scratch.labels.n, &e->labels, &duplicate) &&
+           a->ops->append_exemplar(a, ref, e) == APPEND_OK;
+}
+
+void remote_keep_metadata(RemoteRequest *q, Str metric, const Metadata *m) {
+    static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
+    Appender *a = q->appender;
+    bool parts = m->type == METRIC_HISTOGRAM || m->type == METRIC_GAUGE_HISTOGRAM ||
+                 m->type == METRIC_SUMMARY;
+    for (size_t i = 0; parts && i < ARRAY_LEN(suffixes); i++) {
+        if (str_ends(metric, str_of(suffixes[i]))) {
+            metric.n -= strlen(suffixes[i]);
+            break;
+        }
+    }
+    if (metric.n > 0 && a->ops->family_metadata) {
+        a->ops->family_metadata(a, metric, m);
+    }
+}
+
+static int store_exemplar(RemoteRequest *q, Target *target, Str message) {
+    Exemplar e;
     if (remote_decode_exemplar(message, &q->scratch, &e) < 0) {
         return broken(q, "exemplar");
     }
     /* Its labels took the place of the series' labels. */
     target->decoded = false;
-    Appender *a = q->appender;
-    bool taken =
-        a->ops->append_exemplar && target->ref &&
-        labels_from_pairs(q->scratch.labels.v, q->scratch.labels.n, &e.labels, &duplicate) &&
-        a->ops->append_exemplar(a, target->ref, &e) == APPEND_OK;
+    bool taken = target->ref && remote_append_exemplar(q, target->ref, &e);
     *(taken ? &q->result->exemplars : &q->result->exemplars_dropped) += 1;
     return 0;
 }
 
-static int store_field(Request *q, Target *target, const ProtoField *f) {
+static int store_field(RemoteRequest *q, Target *target, const ProtoField *f) {
     RemoteSample sample;
     RemoteHistogram h;
     switch (f->number) {
@@ -233,14 +249,14 @@ static int store_field(Request *q, Target *target, const ProtoField *f) {
         if (remote_decode_sample(f->bytes, &sample) < 0) {
             return broken(q, "sample");
         }
-        return store(q, target, &(Item){.t = sample.t, .v = sample.v});
+        return store(q, target, &(RemoteItem){.t = sample.t, .v = sample.v});
     case SERIES_HISTOGRAM:
         if (remote_decode_histogram(f->bytes, &q->scratch, &h) < 0) {
             return broken(q, "histogram");
         }
-        return store(
-            q, target,
-            &(Item){.t = h.t, .h = h.is_float ? NULL : &h.h, .fh = h.is_float ? &h.fh : NULL});
+        return store(q, target,
+                     &(RemoteItem){
+                         .t = h.t, .h = h.is_float ? NULL : &h.h, .fh = h.is_float ? &h.fh : NULL});
     default: return store_exemplar(q, target, f->bytes);
     }
 }
@@ -267,7 +283,7 @@ typedef struct Contents {
     uint64_t samples;
 } Contents;
 
-static int look_through(Request *q, Str rest, Contents *ret) {
+static int look_through(RemoteRequest *q, Str rest, Contents *ret) {
     ProtoReader r = PROTO_READER(rest);
     ProtoField f;
     int e;
@@ -286,7 +302,7 @@ static int look_through(Request *q, Str rest, Contents *ret) {
     return e < 0 ? broken(q, "series") : 0;
 }
 
-static int store_fields(Request *q, Target *target, Str rest, uint32_t number) {
+static int store_fields(RemoteRequest *q, Target *target, Str rest, uint32_t number) {
     ProtoReader r = PROTO_READER(rest);
     ProtoField f;
     while (!target->skip && proto_next(&r, &f) == 1) {
@@ -298,7 +314,7 @@ static int store_fields(Request *q, Target *target, Str rest, uint32_t number) {
     return 0;
 }
 
-static int store_series(Request *q, Str message) {
+static int store_series(RemoteRequest *q, Str message) {
     Target target = {.message = message};
     Contents contents;
     size_t run = label_run(message);
@@ -329,7 +345,19 @@ static int store_series(Request *q, Str message) {
 
 /* ---- the request */
 
-static int store_request(Request *q, Str request) {
+static int store_metadata(RemoteRequest *q, Str message) {
+    Str family;
+    Metadata m;
+    if (remote_decode_metadata(message, &family, &m) < 0) {
+        return broken(q, "metadata");
+    }
+    if (family.n > 0 && q->appender->ops->family_metadata) {
+        q->appender->ops->family_metadata(q->appender, family, &m);
+    }
+    return 0;
+}
+
+static int store_request(RemoteRequest *q, Str request) {
     ProtoReader r = PROTO_READER(request);
     ProtoField f;
     int e;
@@ -340,10 +368,7 @@ static int store_request(Request *q, Str request) {
         if (!proto_is_bytes(&f)) {
             return broken(q, "field type");
         }
-        if (f.number == 3 && remote_check_metadata(f.bytes) < 0) {
-            return broken(q, "metadata");
-        }
-        int stored = f.number == 1 ? store_series(q, f.bytes) : 0;
+        int stored = f.number == 1 ? store_series(q, f.bytes) : store_metadata(q, f.bytes);
         if (stored < 0) {
             return stored;
         }
@@ -353,20 +378,22 @@ static int store_request(Request *q, Str request) {
 
 /* A failure that has set no answer is the storage's. */
 static void failed(RemoteWriteResult *result, int r, const char *what) {
-    if (result->status == 204) {
-        answer(result, 500, "%s: %s", what, strerror(-r));
+    if (result->status == 204 || r != -ECANCELED) {
+        remote_answer(result, 500, "%s: %s", what, strerror(-r));
     }
     result->samples = result->histograms = result->exemplars = 0;
 }
 
-static void write_decoded(RemoteReceiver *r, Str request, RemoteWriteResult *ret) {
-    Request q = {.receiver = r, .result = ret, .t_max = clock_wall_ms() + REMOTE_WRITE_AHEAD_MS};
+static void write_decoded(RemoteReceiver *r, RemoteWriteVersion version, Str request,
+                          RemoteWriteResult *ret) {
+    RemoteRequest q = {
+        .receiver = r, .result = ret, .t_max = clock_wall_ms() + REMOTE_WRITE_AHEAD_MS};
     int e = storage_appender(r->storage, &q.appender);
     if (e < 0) {
         failed(ret, e, "the storage takes no samples");
         return;
     }
-    e = store_request(&q, request);
+    e = version == REMOTE_WRITE_2 ? remote_store_v2(&q, request) : store_request(&q, request);
     remote_scratch_deinit(&q.scratch);
     if (e < 0) {
         appender_rollback(q.appender);
@@ -379,19 +406,21 @@ static void write_decoded(RemoteReceiver *r, Str request, RemoteWriteResult *ret
     }
 }
 
-void remote_receiver_write(RemoteReceiver *r, Str body, RemoteWriteResult *ret) {
+void remote_receiver_write(RemoteReceiver *r, RemoteWriteVersion version, Str body,
+                           RemoteWriteResult *ret) {
     CLEANUP(buf_deinit) Buf request = BUF_INIT(REMOTE_WRITE_BYTES_MAX);
     *ret = (RemoteWriteResult){.status = 204};
     if (body.n > REMOTE_WRITE_BYTES_MAX) {
-        answer(ret, 413, "the request is larger than %zu bytes", REMOTE_WRITE_BYTES_MAX);
+        remote_answer(ret, 413, "the request is larger than %zu bytes", REMOTE_WRITE_BYTES_MAX);
         return;
     }
     int e = snappy_decode(body, REMOTE_WRITE_BYTES_MAX, &request);
     if (e == -EFBIG) {
-        answer(ret, 400, "the decoded request is larger than %zu bytes", REMOTE_WRITE_BYTES_MAX);
+        remote_answer(ret, 400, "the decoded request is larger than %zu bytes",
+                      REMOTE_WRITE_BYTES_MAX);
     } else if (e < 0) {
-        answer(ret, 400, "the body is not compressed with snappy (block format)");
+        remote_answer(ret, 400, "the body is not compressed with snappy (block format)");
     } else {
-        write_decoded(r, buf_str(&request), ret);
+        write_decoded(r, version, buf_str(&request), ret);
     }
 }

@@ -1,8 +1,9 @@
 /*
- * Remote write 1.0: taking and making the requests that senders post to /api/v1/write. A request is
- * a WriteRequest message compressed with snappy's block format; all of it is stored or nothing, and
- * a sender that gets a 4xx will not send it again. Sources: "Prometheus Remote-Write 1.0
- * specification"; prompb/remote.proto and types.proto for the field numbers.
+ * Remote write 1.0 and 2.0: taking and making the requests that senders post to /api/v1/write. A
+ * request is a protobuf message compressed with snappy's block format. Of 1.0 (WriteRequest) all is
+ * stored or nothing; of 2.0 (Request) what is good. A sender that gets a 4xx will not send it
+ * again. Sources: "Prometheus Remote-Write 1.0 specification"; prompb/remote.proto and types.proto
+ * for the field numbers.
  *
  * Senders repeat the same series in each request, so the receiver remembers which SeriesRef the
  * bytes of a label list stand for (RemoteRefs): labels are only decoded for series not seen yet.
@@ -21,9 +22,14 @@
 /* Any thread; requests run side by side. */
 typedef struct RemoteReceiver RemoteReceiver;
 
-/* Borrows the storage. */
-RemoteReceiver *remote_receiver_new(Storage *storage);
+typedef struct RemoteReceiverOptions {
+    Storage *storage;   /* borrowed */
+    bool start_as_zero; /* a sample 0 at each start timestamp: created-timestamp-zero-ingestion */
+} RemoteReceiverOptions;
+RemoteReceiver *remote_receiver_new(const RemoteReceiverOptions *o);
 void remote_receiver_free(RemoteReceiver *r);
+
+typedef enum RemoteWriteVersion { REMOTE_WRITE_1, REMOTE_WRITE_2 } RemoteWriteVersion;
 
 typedef struct RemoteWriteResult {
     int status; /* of HTTP: 204, 400, 413, 500 */
@@ -34,10 +40,12 @@ typedef struct RemoteWriteResult {
 } RemoteWriteResult;
 /*
  * Stores a request body as it came. Series whose labels are not valid are skipped and counted;
- * exemplars that are refused are counted; the first sample that is refused ends the request and
- * undoes all of it, with status 400. Blocks while the journal is written.
+ * exemplars that are refused are counted; the first sample that is refused ends a request of 1.0
+ * and undoes all of it, with status 400. Of 2.0 the rest is stored, and a 400 tells what was not.
+ * Blocks while the journal is written.
  */
-void remote_receiver_write(RemoteReceiver *r, Str body, RemoteWriteResult *ret);
+void remote_receiver_write(RemoteReceiver *r, RemoteWriteVersion version, Str body,
+                           RemoteWriteResult *ret);
 
 /* ---- making requests */
 

@@ -33,6 +33,7 @@
 
 #define RETENTION_DEFAULT_MS (30 * DAY_MS)
 #define MAINTAIN_INTERVAL_MS MINUTE_MS
+#define RESERVE_BYTES (UINT64_C(64) << 20) /* of disk, for cleaning up when it is full */
 #define STOP_PATIENCE_MS (30 * SECOND_MS)
 
 typedef struct ReloadWaiter {
@@ -451,6 +452,7 @@ static void fill_flags(Server *s) {
 static void setup_api(Server *s) {
     fill_flags(s);
     s->api = (Api){.loop = s->loop,
+                   .write_versions = s->api.write_versions,
                    .queries = s->queries,
                    .ingest = s->ingest,
                    .engine = s->engine,
@@ -488,12 +490,41 @@ static void open_database(void *arg) {
                          s->loaded.config->root.storage.tsdb.out_of_order_window_ms,
                      .sync_interval_ms = flag_int("storage.tsdb.journal-sync-interval"),
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
-                     .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size};
+                     .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size,
+                     .reserve_bytes = RESERVE_BYTES,
+                     .replay_later = true};
     s->open_result = tsdb_open(&o, &s->tsdb, &s->open_problem);
+}
+
+static void replay_journal(void *arg) {
+    Server *s = arg;
+    s->open_result = tsdb_replay(s->tsdb, &s->open_problem);
     if (s->open_result == 0 && s->loaded.dispatch) {
         s->open_result =
             delivery_open(s->delivery, flag_str("storage.tsdb.path"), &s->open_problem);
     }
+}
+
+/* The messages of --web.remote-write-receiver.accepted-protobuf-messages. */
+static int read_write_versions(unsigned *ret, Problem *p) {
+    const Flag *f = flag("web.remote-write-receiver.accepted-protobuf-messages");
+    for (size_t i = 0; i < f->n_list; i++) {
+        Str rest = f->list[i], name;
+        while (str_split_next(&rest, ',', &name)) {
+            if (str_eqc(name, "prometheus.WriteRequest")) {
+                *ret |= 1u << REMOTE_WRITE_1;
+            } else if (str_eqc(name, "io.prometheus.write.v2.Request")) {
+                *ret |= 1u << REMOTE_WRITE_2;
+            } else {
+                return problem_set(
+                    p, 0, 0,
+                    "unknown type for remote write protobuf message %.*s, supported: "
+                    "prometheus.WriteRequest, io.prometheus.write.v2.Request",
+                    SA(name));
+            }
+        }
+    }
+    return 0;
 }
 
 static void start_parts(Server *s) {
@@ -531,7 +562,8 @@ static void start_parts(Server *s) {
     s->api.scrape = s->scrape;
     s->api.rules = s->rules;
     if (flag_bool("web.enable-remote-write-receiver")) {
-        s->receiver = remote_receiver_new(storage);
+        s->receiver = remote_receiver_new(&(RemoteReceiverOptions){
+            .storage = storage, .start_as_zero = feature_on(FEATURE_CREATED_TIMESTAMP)});
         s->api.receiver = s->receiver;
     }
 }
@@ -566,6 +598,17 @@ static void database_opened(void *arg) {
         watch_files(s);
     }
     log_info(NULL, "Server is ready to receive web requests.");
+}
+
+/* Blocks answer from here on. */
+static void blocks_opened(void *arg) {
+    Server *s = arg;
+    if (s->open_result < 0 || s->stopping) {
+        database_opened(s);
+        return;
+    }
+    s->api.storage = tsdb_storage(s->tsdb);
+    work_submit(s->background, replay_journal, database_opened, s);
 }
 
 static int start_listening(Server *s, Problem *p) {
@@ -616,6 +659,7 @@ static PromqlEngine *new_engine(void) {
         .fill_modifiers = feature_on(FEATURE_FILL_MODIFIERS),
         .extended_selectors = feature_on(FEATURE_EXTENDED_SELECTORS),
         .per_step_stats = feature_on(FEATURE_PER_STEP_STATS),
+        .start_timestamps = feature_on(FEATURE_USE_START_TIMESTAMPS),
     });
 }
 
@@ -674,7 +718,11 @@ int server_new(Server **ret, Problem *p) {
 }
 
 static int start(Server *s, Problem *p) {
-    int r = start_loop(s);
+    int r = read_write_versions(&s->api.write_versions, p);
+    if (r < 0) {
+        return r;
+    }
+    r = start_loop(s);
     if (r < 0) {
         return problem_set(p, 0, 0, "starting threads: %s", strerror(-r));
     }
@@ -704,7 +752,7 @@ int server_run(Server *s) {
         return 1;
     }
     s->opening = true;
-    work_submit(s->background, open_database, database_opened, s);
+    work_submit(s->background, open_database, blocks_opened, s);
     loop_run(s->loop);
     return s->exit_code;
 }

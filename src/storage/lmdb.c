@@ -3,11 +3,14 @@
 
 #include <lmdb.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/mem.h"
 
+/* A disk with less room is full: pages are written by the megabyte. */
+#define FULL_DISK_BYTES (1u << 20)
 #define TABLES_DEFAULT 16
 #define DURABLE_BYTES_DEFAULT ((size_t)1 << 30)
 /* The map of a file being built starts so large and is doubled between transactions. Asking for
@@ -113,6 +116,17 @@ void lmdb_close(LmdbEnv *e) {
     }
 }
 
+/* LMDB tells of a write that the disk took only a part of as EIO. When there is no room left, that
+ * is why. */
+static int tell_full_disk(MDB_env *env, int r) {
+    mdb_filehandle_t fd;
+    struct statvfs st;
+    if (r != -EIO || mdb_env_get_fd(env, &fd) != 0 || fstatvfs(fd, &st) < 0) {
+        return r;
+    }
+    return (uint64_t)st.f_bavail * st.f_frsize < FULL_DISK_BYTES ? -ENOSPC : r;
+}
+
 int lmdb_sync(LmdbEnv *e) { return error_of(mdb_env_sync(e->env, 1)); }
 
 int lmdb_used_bytes(LmdbEnv *e, uint64_t *ret) {
@@ -151,7 +165,8 @@ int lmdb_begin(LmdbEnv *e, bool write, LmdbTxn **ret) {
 }
 
 int lmdb_commit(LmdbTxn *t) {
-    int r = error_of(mdb_txn_commit(t->txn));
+    MDB_env *env = mdb_txn_env(t->txn);
+    int r = tell_full_disk(env, error_of(mdb_txn_commit(t->txn)));
     mem_free(t);
     return r ? err_trace(r) : 0;
 }
@@ -198,7 +213,7 @@ static int put_flags(LmdbTxn *t, LmdbTable table, Str key, MDB_val *value, unsig
         return err_trace(-EINVAL);
     }
     MDB_val k = val_of(key);
-    int r = error_of(mdb_put(t->txn, table, &k, value, flags));
+    int r = tell_full_disk(mdb_txn_env(t->txn), error_of(mdb_put(t->txn, table, &k, value, flags)));
     return r ? err_trace(r) : 0;
 }
 

@@ -21,6 +21,30 @@ void warnings_add(Warnings *w, const char *fmt, ...) {
     }
 }
 
+#define ZERO_LIKE(x)                                                                               \
+    {                                                                                              \
+        .reset_hint = RESET_YES, .schema = (x)->schema, .zero_threshold = (x)->zero_threshold,     \
+        .custom_values = (x)->custom_values, .n_custom = (x)->n_custom                             \
+    }
+
+int appender_append_zero(Appender *a, SeriesRef *ref, Labels labels, int64_t t, int64_t st,
+                         const Histogram *h, const FloatHistogram *fh) {
+    int r;
+    if (st >= t || ((h || fh) && !a->ops->append_histogram)) {
+        return APPEND_OK;
+    }
+    if (h) {
+        Histogram zero = ZERO_LIKE(h);
+        r = a->ops->append_histogram(a, ref, labels, st, &zero, NULL, 0);
+    } else if (fh) {
+        FloatHistogram zero = ZERO_LIKE(fh);
+        r = a->ops->append_histogram(a, ref, labels, st, NULL, &zero, 0);
+    } else {
+        r = a->ops->append(a, ref, labels, st, 0, 0);
+    }
+    return r < 0 || r == APPEND_UNKNOWN_REF ? r : APPEND_OK;
+}
+
 const char *append_outcome_text(AppendOutcome o) {
     switch (o) {
     case APPEND_OK: return "ok";

@@ -72,12 +72,12 @@ static void make_request(Buf *body, int64_t now) {
 }
 
 static void measure(Counter *c, Str body, const char *what) {
-    RemoteReceiver *r = remote_receiver_new(&c->storage);
+    RemoteReceiver *r = remote_receiver_new(&(RemoteReceiverOptions){.storage = &c->storage});
     RemoteWriteResult result;
-    remote_receiver_write(r, body, &result);
+    remote_receiver_write(r, REMOTE_WRITE_1, body, &result);
     int64_t start = clock_mono_ns();
     for (int i = 0; i < ROUNDS; i++) {
-        remote_receiver_write(r, body, &result);
+        remote_receiver_write(r, REMOTE_WRITE_1, body, &result);
     }
     int64_t ns = clock_mono_ns() - start;
     printf("%-20s %6.1f ns a sample, %.2f M samples/s (status %d, sum %g)\n", what,

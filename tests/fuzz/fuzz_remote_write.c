@@ -9,13 +9,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Storage *storage = mem_storage_new();
-    RemoteReceiver *receiver = remote_receiver_new(storage);
+    RemoteReceiver *receiver = remote_receiver_new(&(RemoteReceiverOptions){.storage = storage});
     RemoteWriteResult first, second;
     Buf request = BUF_INIT(0), body = BUF_INIT(0);
     buf_add(&request, data, size);
     if (remote_write_finish(&request, &body) == 0) {
-        remote_receiver_write(receiver, buf_str(&body), &first);
-        remote_receiver_write(receiver, buf_str(&body), &second);
+        remote_receiver_write(receiver, REMOTE_WRITE_1, buf_str(&body), &first);
+        remote_receiver_write(receiver, REMOTE_WRITE_1, buf_str(&body), &second);
         if (first.status != second.status || first.samples != second.samples) {
             abort();
         }

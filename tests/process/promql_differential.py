@@ -61,10 +61,11 @@ OTHER_TEXT = re.compile(r' for metric name "(?:[^"\\]|\\.)*"|, from buckets \S+ 
                         r'\S+ to \S+')
 NUMBER = re.compile(r"-?[0-9][0-9.]*(e[-+][0-9]+)?")
 PLACE = re.compile(r" \(\d+:\d+\)$")
-OTHER_SORT = "PromQL warning: sort is ineffective for range queries"
+NEWER_NOTES = ("PromQL warning: sort is ineffective for range queries", "PromQL warning: conflicting counter resets during")
 CHOOSES = re.compile(r"\b(topk|bottomk|limitk)\b")
 
 
+NATIVES = re.compile(r"\b(duration_seconds|size|wait_seconds|mixed)\b|__name__")
 FIXED = "input to histogram_quantile needed to be fixed for monotonicity"
 
 
@@ -77,7 +78,7 @@ def only_there(kind, text, ours, theirs):
 EXPLAINED = [
     ("newer: matches are counted before a comparison drops them",
      lambda text, ours, theirs: ours.error.startswith("multiple matches for labels") and theirs.kind[0] == 200
-     and re.search("==|!=|[<>]", text)),
+     and (re.search("==|!=|[<>]", text) or any("incompatible" in n for n in theirs.notes))),
     ("newer: mad_over_time of NaN is NaN", lambda text, ours, theirs: only_there("mad_over_time", text, ours, theirs)),
     ("newer: series that become equal but never at one time are put together",
      lambda text, ours, theirs: theirs.error.endswith("same labelset") and ours.kind[0] == 200
@@ -95,6 +96,23 @@ EXPLAINED = [
      lambda text, ours, theirs: only_there(r"@.*\[[^\]]*:[^\]]*\].*@", text, ours, theirs)),
     ("wrong there: logarithms of denormals",
      lambda text, ours, theirs: only_there(r"(\b(ln|log2|log10)\(|\^).*(odd|__name__)|(odd|__name__).*\^", text, ours, theirs)),
+    ("newer: rates of native histograms begin no earlier than at zero",
+     lambda text, ours, theirs: only_there(r"\b(rate|increase)\(", text, ours, theirs) and NATIVES.search(text)),
+    ("newer: sums of native histograms are compensated",
+     lambda text, ours, theirs: NATIVES.search(text) and close(ours.rows, theirs.rows)),
+    ("newer: sums of native histograms are compensated, and a label is made of one",
+     lambda text, ours, theirs: NATIVES.search(text) and "count_values" in text and ours.kind == theirs.kind),
+    ("wrong there: what lies at the edge of a zero bucket that grows is counted twice",
+     lambda text, ours, theirs: NATIVES.search(text) and re.search(r"\b(sum|avg|sum_over_time|avg_over_time)\b", text)
+     and (close(without_buckets(ours.rows), without_buckets(theirs.rows)) or "histogram_" in text)),
+    ("unsteady there: empty buckets, which depend on chunks, times NaN or infinity",
+     lambda text, ours, theirs: NATIVES.search(text) and "NaN" in json.dumps(values_of(theirs))
+     and close(without_buckets(ours.rows), without_buckets(theirs.rows))),
+    ("newer: custom buckets that differ are reconciled",
+     lambda text, ours, theirs: NATIVES.search(text) and any("custom buckets" in n or "incompatible bucket layout" in n
+                                                             for n in ours.notes + theirs.notes)),
+    ("wrong there: a counter reset between histograms of different resolution goes unseen; equal ones differ in empty buckets",
+     lambda text, ours, theirs: NATIVES.search(text) and only_there(r"\b(changes|resets|irate)\(", text, ours, theirs)),
     ("unsteady there: limitk", lambda text, ours, theirs: only_there("limitk", text, ours, theirs)),
     ("unsteady there: the order of what limit_ratio keeps",
      lambda text, ours, theirs: "limit_ratio" in text and close(ours.rows, theirs.rows)),
@@ -373,7 +391,7 @@ class Reply:
             if len(self.rows) != len(result):
                 self.rows = "two rows with equal labels"
         notes = sorted(j.get("warnings", [])) + sorted(j.get("infos", []))
-        self.notes = sorted({OTHER_TEXT.sub("", n) for n in notes if not n.startswith(OTHER_SORT)})
+        self.notes = sorted({OTHER_TEXT.sub("", n) for n in notes if not n.startswith(NEWER_NOTES)})
         self.placeless = sorted({PLACE.sub("", n) for n in self.notes})
 
     def same(self, other):
@@ -396,6 +414,12 @@ def close(a, b):
     except (TypeError, ValueError):
         return False
     return math.isclose(x, y, rel_tol=1e-10, abs_tol=1e-280)
+
+
+def without_buckets(v):
+    if isinstance(v, dict):
+        return {k: without_buckets(x) for k, x in v.items() if k != "buckets"}
+    return [without_buckets(x) for x in v] if isinstance(v, list) else v
 
 
 def notes_alike(text, ours, theirs):
@@ -451,7 +475,9 @@ def describe(ours, theirs):
                 continue
             if a and b and "values" in a and "values" in b and len(a["values"]) == len(b["values"]):
                 a, b = next((x, y) for x, y in zip(a["values"], b["values"]) if x != y)
-            lines.append(f"    {dict(key)}\n      ours {json.dumps(a)[:300]}\n      peer {json.dumps(b)[:300]}")
+            a, b = json.dumps(a), json.dumps(b)
+            at = max(0, next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), 0) - 60)
+            lines.append(f"    {dict(key)} at {at}\n      ours {a[at:at + 200]}\n      peer {b[at:at + 200]}")
             if len(lines) > 3:
                 break
     elif ours.rows != theirs.rows:
@@ -472,17 +498,15 @@ class Pair:
                            ["--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=100y",
                             f"--enable-feature={','.join(features)}"])
         running.append(self.own)
-        self.write(promql_data.floats())
         self.histograms = self.takes_histograms()
-        if self.histograms:
-            self.write(promql_data.histograms(), promql_data.START)
+        self.write(promql_data.floats() + (promql_data.histograms() if self.histograms else []))
         self.ours, self.theirs = Asker(self.own.port, delayed), Asker(self.peer.port, delayed)
         self.known = {f for f in OVER_TIME if self.theirs.ask("format_query", {"query": f"{f}(x[1m])"}).kind[0] == 200}
 
     def send(self, server, body):
         return request(server.url + "/api/v1/write", literal_snappy(body), headers=HEADERS)
 
-    def write(self, series, _first=0):
+    def write(self, series):
         for body in promql_data.requests(series):
             for server in (self.own, self.peer):
                 a = self.send(server, body)
@@ -490,9 +514,8 @@ class Pair:
 
     def takes_histograms(self):
         one = promql_data.Series("probe")
-        h = promql_data.Histogram(0)
-        one.histograms.append((promql_data.END, h.encode(promql_data.END)))
-        body = one.encode(0, promql_data.END + 1)
+        one.histograms.append((promql_data.START, promql_data.Histogram(0).encode(promql_data.START)))
+        body = one.encode(promql_data.START, promql_data.END)
         return self.send(self.own, body).status in (200, 204) and self.send(self.peer, body).status in (200, 204)
 
     def compare(self, seed, count, counts, show):

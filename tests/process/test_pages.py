@@ -11,13 +11,13 @@ import time
 import urllib.error
 import urllib.request
 
-from harness import SLOW, Exporter, Narthex, Process, free_port, peer, request, run, wait_for
+from harness import SLOW, Exporter, Narthex, Process, Webhook, free_port, peer, request, run, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 UI = os.path.join(ROOT, "src/web/ui")
 ASSETS = os.path.join(ROOT, "src/web/assets")
-PAGES = ["/", "/query", "/alerts", "/rules", "/targets", "/service-discovery", "/status", "/tsdb-status", "/flags",
+PAGES = ["/", "/query", "/alerts", "/rules", "/targets", "/service-discovery", "/queries", "/status", "/tsdb-status", "/flags",
          "/config", "/alertmanager-discovery"]
 FIRST_PAGE_BYTES_MAX, ALL_BYTES_MAX = 60_000, 220_000
 
@@ -45,6 +45,27 @@ groups:
         expr: vector(0) > 1
       - record: broken
         expr: load * on (job) group_left () load
+"""
+
+
+ALERTMANAGER = """
+route:
+  receiver: log
+  group_by: [alertname]
+  group_wait: 300ms
+  group_interval: 1s
+  routes:
+    - receiver: pager
+      matchers: ['severity="critical"']
+      continue: true
+    - receiver: tickets
+      matchers: ['severity=~"critical|warning"']
+receivers:
+  - name: log
+  - name: pager
+    webhook_configs: [{url: '%s/page'}]
+  - name: tickets
+    webhook_configs: [{url: '%s/ticket'}]
 """
 
 
@@ -95,8 +116,11 @@ def start(folder, running, flags=()):
     if NodeExporter.program:
         running.append(NodeExporter(folder))
         targets.append(("node", f"127.0.0.1:{running[-1].port}"))
-    server = Narthex(folder, config(targets), flags, {"rules.yml": RULES})
-    running.append(server)
+    pager, tickets = Webhook(), Webhook()
+    tickets.status = 503
+    server = Narthex(folder, config(targets), [f"--alertmanager.config.file={folder}/alertmanager.yml", *flags],
+                     {"rules.yml": RULES, "alertmanager.yml": ALERTMANAGER % (pager.url, tickets.url)})
+    running += [pager, tickets, server]
     wait_for("a firing alert", lambda: server.query('ALERTS{alertstate="firing"}'))
     wait_for("a pending alert", lambda: server.query('ALERTS{alertstate="pending"}'))
     return server
@@ -143,6 +167,10 @@ def old_links_lead_on(folder, running):
         except urllib.error.HTTPError as e:
             return e.code, e.headers["Location"]
     assert leads_to("/prom/graph?g0.expr=up&g0.tab=1") == (302, "query?g0.expr=up&g0.tab=1")
+    assert leads_to("/prom/graph") == (302, "query")
+    assert leads_to("/prom/classic/graph?g0.expr=up") == (302, "../query?g0.expr=up")
+    assert leads_to("/prom/classic/targets") == (302, "../targets")
+    assert leads_to("/prom/new/alerts") == (302, "../alerts")
     assert leads_to("/prom") == (301, "/prom/"), leads_to("/prom")
     assert leads_to("/prom/") == (200, None)
     assert n.get("/prom/targets").status == 200
@@ -156,6 +184,23 @@ def summary_counts_what_is_wrong(folder, running):
     assert s["ready"] and s["targets"]["down"] == 1 and s["targets"]["up"] >= 1, s
     assert s["rules"]["firing"] == 3 and s["rules"]["pending"] == 1 and s["rules"]["rules"] == 5, s
     assert s["tsdb"]["series"] > 4 and s["tsdb"]["samplesAppended"] > 0, s
+
+
+def changes_are_same_origin_only(folder, running):
+    n = Narthex(folder, config([], rules=False), ["--web.enable-lifecycle", "--web.enable-admin-api"])
+    running.append(n)
+    kill, reload = "/api/v1/status/active_queries/kill?id=1", "/-/reload"
+    def post(path, **headers):
+        return request(n.url + path, method="POST", data=b"", headers={k.replace("_", "-"): v for k, v in headers.items()}).status
+    for path, done in ((kill, 404), (reload, 200)):
+        assert post(path) == done, "a program that is no browser"
+        assert post(path, Sec_Fetch_Site="same-origin", Origin="http://other") == done
+        assert post(path, Origin=n.url) == done
+        for headers in ({"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Origin": "https://evil.example"},
+                        {"Origin": "null"}):
+            assert post(path, **headers) == 403, (path, headers)
+    assert post("/api/v1/query?query=1", Origin="https://grafana.example") == 200, "reading is not changing"
+    assert post("/api/v1/admin/tsdb/snapshot", Origin="https://evil.example") == 403
 
 
 def browser():
@@ -206,7 +251,7 @@ def runs(*modules):
     return WANTED == "all" or (WANTED != "none" and shutil.which("node") and all(map(has_module, modules)))
 
 
-cases = [addresses_headers_and_sizes, old_links_lead_on, summary_counts_what_is_wrong]
+cases = [addresses_headers_and_sizes, old_links_lead_on, changes_are_same_origin_only, summary_counts_what_is_wrong]
 if runs("esbuild"):
     cases.append(built_assets_are_those_of_the_sources)
 if runs("playwright-core", "axe-core") and (browser() or WANTED == "all"):

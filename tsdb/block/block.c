@@ -98,6 +98,17 @@ static int read_meta_value(Block *b, Str key, Str value, Problem *p, bool *found
     if (str_eq(key, META_ENCODINGS)) {
         return read_encodings(payload, p);
     }
+    if (str_eq(key, META_RECORDS)) {
+        b->records_form = payload.n ? (uint8_t)payload.p[0] : 0;
+        if (b->records_form != RECORDS_FORM) {
+            (void)problem_set(p, 0, 0,
+                              "block has series records of form %u, which this program does not "
+                              "know",
+                              (unsigned)b->records_form);
+            return -EPROTONOSUPPORT;
+        }
+        return 0;
+    }
     if (key.p[0] == META_REQUIRED) {
         (void)problem_set(p, 0, 0, "block needs \"%.*s\", which this program does not know",
                           SA(key));
@@ -229,6 +240,7 @@ int block_open(const char *path, Block **ret, Problem *problem) {
     Block *b = NEW(Block);
     atomic_init(&b->refs, 1);
     b->path = mem_strdup(path);
+    b->records_form = 1;
     char *file = mem_printf("%s/%s", path, BLOCK_FILE);
     p->text[0] = '\0';
     int r = block_seal_check(file, &b->meta.bytes, p);

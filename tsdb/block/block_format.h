@@ -62,6 +62,10 @@ static inline uint32_t block_read_le32(const char *p) {
 #define SYMBOLS_PER_PAGE 1024
 #define SERIES_PER_PAGE 256
 #define SERIES_STRIDE 16
+/* Form of the series records. In form 2 the labels of all but the first of a stride may be told by
+ * what differs from the first's. Form 1 has no key !records. */
+#define RECORDS_FORM 2
+#define RECORD_SHARED_LABELS_MAX 64
 /* Columns of times a value of the table times. */
 #define TIMES_PER_PAGE 64
 
@@ -90,6 +94,7 @@ static inline uint32_t block_read_le32(const char *p) {
 #define META_REQUIRED '!'
 #define META_BLOCK STR("!block")
 #define META_ENCODINGS STR("!encodings")
+#define META_RECORDS STR("!records")
 #define META_PARENTS STR("parents")
 #define META_RESOLUTION STR("!resolution") /* ms, u64; of a downsampled block */
 

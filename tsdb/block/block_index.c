@@ -155,6 +155,10 @@ int block_series_record(Block *b, uint32_t id, SeriesRecord *ret) {
             return damaged_record(&r);
         }
         r.end = r.p + size;
+        if (!r.first && at % SERIES_STRIDE != 0) {
+            r.first = r.p;
+            r.first_end = r.end;
+        }
         if (left == 0) {
             *ret = r;
             return 0;
@@ -163,16 +167,47 @@ int block_series_record(Block *b, uint32_t id, SeriesRecord *ret) {
     }
 }
 
+/* How many labels the first record of the stride has; it has them all. */
+static bool open_first(SeriesRecord *r, uint32_t n) {
+    uint64_t head;
+    return r->first && n <= RECORD_SHARED_LABELS_MAX &&
+           uvarint_get(&r->first, r->first_end, &head) && head == (uint64_t)n << 1 &&
+           uvarint_get(&r->p, r->end, &r->changed);
+}
+
 int series_record_labels(SeriesRecord *r, uint32_t *ret_n) {
-    /* Each takes two bytes at least, so that no one can ask for more memory than the record. */
-    if (!get_u32(r, ret_n) || *ret_n > (uint64_t)(r->end - r->p) / 2) {
+    uint32_t head;
+    if (!get_u32(r, &head)) {
         return damaged_record(r);
     }
-    return 0;
+    r->label = 0;
+    r->shared = r->block->records_form > 1 && (head & 1);
+    *ret_n = r->block->records_form > 1 ? head >> 1 : head;
+    if (r->shared) {
+        return open_first(r, *ret_n) ? 0 : damaged_record(r);
+    }
+    /* Each takes two bytes at least, so that no one can ask for more memory than the record. */
+    return *ret_n <= (uint64_t)(r->end - r->p) / 2 ? 0 : damaged_record(r);
+}
+
+static bool first_u32(SeriesRecord *r, uint32_t *ret) {
+    uint64_t v;
+    if (!uvarint_get(&r->first, r->first_end, &v) || v > UINT32_MAX) {
+        return false;
+    }
+    *ret = (uint32_t)v;
+    return true;
 }
 
 int series_record_pair(SeriesRecord *r, uint32_t *ret_name, uint32_t *ret_value) {
-    return get_u32(r, ret_name) && get_u32(r, ret_value) ? 0 : damaged_record(r);
+    bool good;
+    if (r->shared) {
+        good = first_u32(r, ret_name) && first_u32(r, ret_value) &&
+               (!(r->changed >> r->label++ & 1) || get_u32(r, ret_value));
+    } else {
+        good = get_u32(r, ret_name) && get_u32(r, ret_value);
+    }
+    return good ? 0 : damaged_record(r);
 }
 
 int block_record_labels(SeriesRecord *r, Arena *a, Labels *ret) {

@@ -28,6 +28,7 @@ struct Block {
     atomic_uint refs;
     atomic_bool bad;
     BlockMeta meta;
+    uint8_t records_form;
     char *path;
     char (*parents)[BLOCK_ID_SIZE];
     LmdbEnv *env;
@@ -53,6 +54,12 @@ typedef struct SeriesRecord {
     const uint8_t *p, *end;
     Block *block;
     uint32_t id;
+    /* The first record of its stride, from which labels may be taken: those whose bit is not set.
+     */
+    const uint8_t *first, *first_end;
+    bool shared;
+    uint64_t changed;
+    uint32_t label; /* the next one */
 } SeriesRecord;
 
 typedef struct ChunkScan {

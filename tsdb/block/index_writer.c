@@ -22,6 +22,7 @@ void index_writer_deinit(IndexWriter *w) {
     vec_free(&w->pairs);
     vec_free(&w->packers);
     vec_free(&w->last_at);
+    vec_free(&w->first);
 }
 
 /* A page of symbols: the end of each, then their bytes. */
@@ -109,15 +110,44 @@ static void add_chunk_entries(Buf *b, int64_t min_time, const ChunkEntry *v, siz
     }
 }
 
-static void build_record(Buf *b, int64_t min_time, const PairKey *pairs, size_t n,
-                         const ChunkEntry *chunks, size_t n_chunks) {
-    buf_reset(b);
-    buf_add_uvarint(b, n);
+static bool has_names_of_first(const IndexWriter *w, const PairKey *pairs, size_t n) {
+    bool same = w->first.n == n && n <= RECORD_SHARED_LABELS_MAX;
+    for (size_t i = 0; same && i < n; i++) {
+        same = pairs[i] >> 32 == w->first.v[i] >> 32;
+    }
+    return same;
+}
+
+/* The values that differ from those of the stride's first series, after a bit for each label. */
+static void add_changed(const IndexWriter *w, Buf *b, const PairKey *pairs, size_t n) {
+    uint64_t changed = 0;
+    for (size_t i = 0; i < n; i++) {
+        changed |= (uint64_t)(pairs[i] != w->first.v[i]) << i;
+    }
+    buf_add_uvarint(b, changed);
+    for (size_t i = 0; i < n; i++) {
+        if (changed >> i & 1) {
+            buf_add_uvarint(b, pairs[i] & UINT32_MAX);
+        }
+    }
+}
+
+static void add_labels(IndexWriter *w, Buf *b, const PairKey *pairs, size_t n) {
+    bool first = w->n_series % SERIES_STRIDE == 0;
+    if (!first && has_names_of_first(w, pairs, n)) {
+        buf_add_uvarint(b, (uint64_t)n << 1 | 1);
+        add_changed(w, b, pairs, n);
+        return;
+    }
+    buf_add_uvarint(b, (uint64_t)n << 1);
+    w->first.n = first ? 0 : w->first.n;
     for (size_t i = 0; i < n; i++) {
         buf_add_uvarint(b, pairs[i] >> 32);
         buf_add_uvarint(b, pairs[i] & UINT32_MAX);
+        if (first) {
+            vec_push(&w->first, pairs[i]);
+        }
     }
-    add_chunk_entries(b, min_time, chunks, n_chunks);
 }
 
 static uint32_t position_of(IndexWriter *w, PairKey pair) {
@@ -157,7 +187,9 @@ int index_writer_series(IndexWriter *w, BundleWriter *out, const PairKey *pairs,
     if (slot % SERIES_STRIDE == 0) {
         w->page_offsets[slot / SERIES_STRIDE] = (uint32_t)w->page.n;
     }
-    build_record(&w->value, w->min_time, pairs, n, chunks, n_chunks);
+    buf_reset(&w->value);
+    add_labels(w, &w->value, pairs, n);
+    add_chunk_entries(&w->value, w->min_time, chunks, n_chunks);
     buf_add_uvarint(&w->page, w->value.n);
     buf_add_str(&w->page, buf_str(&w->value));
     add_postings(w, pairs, n);

@@ -26,6 +26,7 @@ typedef struct IndexWriter {
     uint32_t n_series;
     Buf page, value; /* records of the open page; scratch for a value */
     uint32_t page_offsets[SERIES_PER_PAGE / SERIES_STRIDE];
+    VEC(PairKey) first; /* labels of the stride's first series */
     U64Map pair_at;     /* PairKey -> position in the two lists */
     VEC(PairKey) pairs; /* in order of first appearance */
     VEC(PostingsPacker) packers;

@@ -3,8 +3,9 @@
  *     lock        held while open; empty after a clean end
  *     format      "narthex-tsdb 1\n"
  *     journal/    docs/formats/journal.md
- *     head_chunks/  full chunks of the head, made anew at each start
+ *     head_chunks/  full chunks of the head, docs/formats/head_chunks.md
  *     <ULID>/     blocks, docs/formats/block.md
+ *     reserve     disk space for cleaning up when there is no other (db_reserve.c)
  *     snapshots/
  */
 #include "tsdb/db/db.h"
@@ -98,10 +99,10 @@ void tsdb_replay_progress(int *ret_min, int *ret_max, int *ret_current) {
     *ret_current = atomic_load(&replay_current);
 }
 
-static int replay(Tsdb *db, unsigned threads, Problem *problem) {
+static int replay(Tsdb *db, Problem *problem) {
     int64_t start = clock_mono_ns();
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    HeadReplay *how = head_replay_begin(db->head, threads ? threads : (unsigned)MAX(cores, 1));
+    unsigned cores = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L);
+    HeadReplay *how = head_replay_begin(db->head, db->replay_threads ? db->replay_threads : cores);
     JournalReplay ops = {how, head_replay_record, head_replay_begin_file, show_progress};
     int r = journal_replay(db->journal, &ops, problem);
     int e = head_replay_end(how);
@@ -242,7 +243,6 @@ static int open_blocks(Tsdb *db, Problem *problem) {
 /* Blocks first: what they hold need not be taken from the journal. */
 static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
     char *chunk_dir = db_path(db, "head_chunks"), *journal_dir = db_path(db, "journal");
-    int64_t bound;
     int r = open_blocks(db, problem);
     if (r == 0) {
         r = head_open(&(HeadOptions){.chunk_dir = chunk_dir, .range_ms = db->range_ms}, &db->head);
@@ -254,20 +254,31 @@ static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
                          &db->journal, problem);
     }
     if (r == 0) {
-        bound = find_bound(db);
-        head_set_min_valid(db->head, bound);
-        journal_set_base(db->journal, MAX(bound, JOURNAL_BASE_NONE));
-        r = replay(db, o->replay_threads, problem);
+        db->bound = find_bound(db);
+        head_set_min_valid(db->head, db->bound);
+        journal_set_base(db->journal, MAX(db->bound, JOURNAL_BASE_NONE));
+    }
+    mem_free(chunk_dir);
+    mem_free(journal_dir);
+    return r < 0 ? err_trace(r) : 0;
+}
+
+int tsdb_replay(Tsdb *db, Problem *problem) {
+    Problem own = {0};
+    int r = head_recover_chunks(db->head);
+    if (r == 0) {
+        r = replay(db, problem ? problem : &own);
     }
     if (r == 0) {
         r = journal_start(db->journal);
     }
     if (r == 0) {
         head_set_journal(db->head, db->journal);
-        tsdb_set_out_of_order_window(db, o->out_of_order_window_ms);
+        atomic_store(&db->replaying, false);
+        db_reserve_fill(db);
+    } else if (problem && !problem->text[0]) {
+        problem_set(problem, 0, 0, "data folder %s: %s", db->dir, strerror(-r));
     }
-    mem_free(chunk_dir);
-    mem_free(journal_dir);
     return r < 0 ? err_trace(r) : 0;
 }
 
@@ -293,6 +304,9 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     db->range_ms = o->block_range_ms ? o->block_range_ms : RANGE_DEFAULT_MS;
     db->range_max_option = o->block_range_max_ms;
     db->lock_fd = -1;
+    db->replay_threads = o->replay_threads;
+    db->reserve_bytes = o->reserve_bytes;
+    atomic_init(&db->replaying, true);
     atomic_init(&db->retention_ms, o->retention_ms);
     atomic_init(&db->retention_bytes, o->retention_bytes);
     pthread_rwlock_init(&db->view_lock, NULL);
@@ -302,6 +316,12 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     int r = open_folder(db, o, problem);
     if (r == 0) {
         r = open_parts(db, o, problem);
+    }
+    if (r == 0) {
+        tsdb_set_out_of_order_window(db, o->out_of_order_window_ms);
+    }
+    if (r == 0 && !o->replay_later) {
+        r = tsdb_replay(db, problem);
     }
     if (r < 0) {
         if (!problem->text[0]) {
@@ -387,10 +407,15 @@ typedef struct PartialQuerier {
     Querier base;
     Querier *inner;
     size_t missing;
+    bool replaying;
 } PartialQuerier;
 
 static void warn_missing(const PartialQuerier *q, Warnings *w) {
-    if (w) {
+    if (w && q->replaying) {
+        warnings_add(w, "the server is starting: the newest samples are still being read from the "
+                        "journal and are missing in this answer");
+    }
+    if (w && q->missing > 0) {
         warnings_add(
             w, "%zu damaged block(s) of the database are left out, the answer may lack samples",
             q->missing);
@@ -427,49 +452,61 @@ static void partial_close(Querier *base) {
 static const QuerierOps partial_ops = {partial_select, partial_label_names, partial_label_values,
                                        partial_close};
 
-static Querier *partial_querier_new(Querier *inner, size_t missing) {
+static Querier *partial_querier_new(Querier *inner, size_t missing, bool replaying) {
     PartialQuerier *q = NEW(PartialQuerier);
-    *q = (PartialQuerier){{&partial_ops}, inner, missing};
+    *q = (PartialQuerier){{&partial_ops}, inner, missing, replaying};
     return &q->base;
 }
 
-/* Head and blocks of one moment. */
-int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret) {
-    Tsdb *db = (Tsdb *)s;
-    VEC(Querier *) parts = {0};
+typedef VEC(Querier *) Queriers;
+
+static int open_queriers(Tsdb *db, int64_t mint, int64_t maxt, bool head, Queriers *parts) {
     Querier *q;
-    pthread_rwlock_rdlock(&db->view_lock);
-    int r = head_querier(db->head, mint, maxt, &q);
-    if (r == 0) {
-        vec_push(&parts, tombstone_querier_new(q, tombstones_ref(db->blocks->head)));
+    int r = head ? head_querier(db->head, mint, maxt, &q) : 0;
+    if (head && r == 0) {
+        vec_push(parts, tombstone_querier_new(q, tombstones_ref(db->blocks->head)));
     }
     for (size_t i = 0; r == 0 && i < db->blocks->n; i++) {
         const BlockMeta *m = block_meta(db->blocks->v[i].block);
         if (m->min_time <= maxt && m->max_time > mint) {
             r = block_entry_querier(&db->blocks->v[i], mint, maxt, &q);
             if (r == 0) {
-                vec_push(&parts, q);
+                vec_push(parts, q);
             }
         }
     }
-    if (r == 0) {
+    if (head && r == 0) {
         r = head_late_querier(db->head, mint, maxt, &q); /* last: what came in order wins */
+        if (r == 0 && q) {
+            vec_push(parts, tombstone_querier_new(q, tombstones_ref(db->blocks->head)));
+        }
     }
-    if (r == 0 && q) {
-        vec_push(&parts, tombstone_querier_new(q, tombstones_ref(db->blocks->head)));
-    }
+    return r;
+}
+
+/* Head and blocks of one moment. While the journal is read, an answer that would be of the head
+ * alone is refused: it would be wrong without looking so. */
+int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret) {
+    Tsdb *db = (Tsdb *)s;
+    Queriers parts = {0};
+    bool replaying = atomic_load(&db->replaying), partial = replaying && maxt >= db->bound;
+    pthread_rwlock_rdlock(&db->view_lock);
+    int r = open_queriers(db, mint, maxt, !replaying, &parts);
     pthread_rwlock_unlock(&db->view_lock);
+    if (r == 0 && partial && (parts.n == 0 || mint >= db->bound)) {
+        r = -EAGAIN;
+    }
     if (r == 0) {
         size_t missing = atomic_load(&db->bad_blocks);
-        q = parts.n == 1 ? parts.v[0] : merge_querier_new(parts.v, parts.n);
-        *ret = missing > 0 ? partial_querier_new(q, missing) : q;
+        Querier *q = parts.n == 1 ? parts.v[0] : merge_querier_new(parts.v, parts.n);
+        *ret = missing > 0 || partial ? partial_querier_new(q, missing, partial) : q;
     } else {
         for (size_t i = 0; i < parts.n; i++) {
             querier_close(parts.v[i]);
         }
     }
     vec_free(&parts);
-    return r < 0 ? err_trace(r) : 0;
+    return r == -EAGAIN ? r : r < 0 ? err_trace(r) : 0;
 }
 
 /* ---- telling about it */

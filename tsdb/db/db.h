@@ -28,7 +28,12 @@ struct Tsdb {
     pthread_mutex_t publish_lock; /* who changes `blocks` holds it from the reading of the old list
                                      on. Order: maintain, publish, view */
     BlockList *blocks;
-    atomic_size_t bad_blocks;      /* that are left out of `blocks` */
+    atomic_size_t bad_blocks; /* that are left out of `blocks` */
+    uint64_t reserve_bytes;
+    bool reserve_used;     /* it is given up; by maintenance */
+    atomic_bool replaying; /* the head is not there for queriers yet */
+    int64_t bound;         /* and its samples are not older */
+    unsigned replay_threads;
     atomic_bool stopping;          /* no more maintenance */
     pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
     TsdbPolicies *policies;        /* guarded by the publish lock; NULL = none */
@@ -84,3 +89,13 @@ int db_write_head_tombstones(Tsdb *db, const Tombstones *t);
 void db_trim_head_tombstones(Tsdb *db);
 int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret);
 int64_t db_range_max(const Tsdb *db);
+
+/* ---- disk space kept for maintenance (db_reserve.c) */
+
+/* Takes the space, when there is plenty. */
+void db_reserve_fill(Tsdb *db);
+/* Gives it up for maintenance; commits are refused meanwhile, they would eat it. False: there was
+ * nothing to give. */
+bool db_reserve_use(Tsdb *db);
+/* Maintenance is done. */
+void db_reserve_done(Tsdb *db);

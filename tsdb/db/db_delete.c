@@ -126,6 +126,9 @@ int tsdb_delete(Tsdb *db, const TsdbSelector *sets, size_t n, int64_t mint, int6
     if (mint > maxt) {
         return 0;
     }
+    if (atomic_load(&db->replaying)) {
+        return -EAGAIN; /* what the head holds is not known yet */
+    }
     pthread_mutex_lock(&db->publish_lock);
     int r = delete_locked(db, &d);
     pthread_mutex_unlock(&db->publish_lock);

@@ -398,6 +398,10 @@ static int maintain(Tsdb *db) {
 int tsdb_maintain(Tsdb *db) {
     pthread_mutex_lock(&db->maintain_lock);
     int r = atomic_load(&db->stopping) ? 0 : maintain(db);
+    if (r == -ENOSPC && db_reserve_use(db)) {
+        r = maintain(db);
+    }
+    db_reserve_done(db);
     pthread_mutex_unlock(&db->maintain_lock);
     return r == -ECANCELED ? 0 : r;
 }

@@ -1,10 +1,4 @@
-/*
- * A file is a sequence of entries from offset 8 on, each aligned to 8:
- *     0  u64 previous   8  i64 min_time   16  i64 max_time
- *    24  u32 size      28  u16 n          30  u8 encoding   31  u8 zero
- *    32  u32 crc32c of bytes 0..31 and the data             36  data
- * A ref is the file's number << 32 | offset.
- */
+/* docs/formats/head_chunks.md draws the files. A ref is the file's number << 32 | offset. */
 #include "tsdb/head/chunk_log.h"
 
 #include <fcntl.h>
@@ -20,17 +14,22 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/vec.h"
 
 #define FILES_MAX 65536
 #define FILE_BYTES_FIRST (1u << 20)
 #define FILE_BYTES_MAX (64u << 20)
-#define ENTRY_HEADER 36
+#define ENTRY_HEADER 44
 #define FILE_START 8
+#define FILE_MAGIC "NTHXCHK1"
 
 typedef struct LogFile {
     uint8_t *map;
     uint32_t size;
     bool in_memory;
+    bool synced; /* wholly, and full */
+    bool lost;   /* a sync failed: what it holds may not be on disk, whatever is said later */
+    int fd;      /* -1: closed */
     uint32_t number;
     atomic_uint_fast64_t used; /* may pass size: who gets such a place opens the next file */
     _Atomic int64_t max_time;
@@ -43,6 +42,7 @@ struct ChunkLog {
     _Atomic(LogFile *) current;
     _Atomic(LogFile *) files[FILES_MAX]; /* by number % FILES_MAX */
     uint32_t next_number;
+    unsigned made; /* by this process */
     atomic_uint_fast32_t first_number;
     atomic_uint_fast64_t bytes, chunks;
 };
@@ -50,11 +50,12 @@ struct ChunkLog {
 typedef struct EntryHeader {
     uint64_t previous;
     int64_t min_time, max_time;
+    ChunkLogOwner owner;
     uint32_t size;
     uint16_t n;
     uint8_t encoding, zero;
 } EntryHeader;
-_Static_assert(sizeof(EntryHeader) == 32, "written to files as it is");
+_Static_assert(sizeof(EntryHeader) == 40, "written to files as it is");
 
 static void file_path(const ChunkLog *l, uint32_t number, char path[4096]) {
     snprintf(path, 4096, "%s/%08u", l->dir, number);
@@ -62,7 +63,7 @@ static void file_path(const ChunkLog *l, uint32_t number, char path[4096]) {
 
 /* Blocks are allocated before the mapping is written, so that a full disk is an error here and not
  * a signal later. */
-static void *map_new_file(ChunkLog *l, uint32_t number, uint32_t size) {
+static void *map_new_file(ChunkLog *l, uint32_t number, uint32_t size, int *ret_fd) {
     char path[4096];
     file_path(l, number, path);
     CLEANUP(file_closep) int fd = -1;
@@ -80,16 +81,20 @@ static void *map_new_file(ChunkLog *l, uint32_t number, uint32_t size) {
         log_warn("tsdb", "Full chunks of the head stay in memory", L_CSTR("file", path), L_ERR(r));
         return NULL;
     }
+    memcpy(map, FILE_MAGIC, FILE_START);
+    *ret_fd = fd;
+    fd = -1;
     return map;
 }
 
 static LogFile *file_new(ChunkLog *l) {
     uint32_t number = l->next_number;
-    uint32_t doublings = MIN(number - 1, 6u);
+    uint32_t doublings = MIN(l->made++, 6u);
     LogFile *f = NEW(LogFile);
+    f->fd = -1;
     f->size = MIN(FILE_BYTES_FIRST << doublings, FILE_BYTES_MAX);
     f->number = number;
-    f->map = map_new_file(l, number, f->size);
+    f->map = map_new_file(l, number, f->size, &f->fd);
     if (!f->map) {
         f->in_memory = true;
         f->map = mem_zalloc(f->size);
@@ -101,18 +106,25 @@ static LogFile *file_new(ChunkLog *l) {
     return f;
 }
 
-static void file_drop(ChunkLog *l, LogFile *f) {
+static void file_free(ChunkLog *l, LogFile *f) {
     if (f->in_memory) {
         mem_free(f->map);
     } else {
-        char path[4096];
-        file_path(l, f->number, path);
         munmap(f->map, f->size);
-        (void)file_unlink(path); /* what cannot be removed now goes at the next start */
     }
+    file_close(f->fd);
     atomic_fetch_sub(&l->bytes, f->size);
     atomic_fetch_sub(&l->chunks, atomic_load(&f->chunks));
     mem_free(f);
+}
+
+static void file_drop(ChunkLog *l, LogFile *f) {
+    char path[4096];
+    file_path(l, f->number, path);
+    if (!f->in_memory) {
+        (void)file_unlink(path); /* what cannot be removed now goes at a later trim */
+    }
+    file_free(l, f);
 }
 
 static LogFile *next_file(ChunkLog *l, LogFile *full) {
@@ -127,20 +139,47 @@ static LogFile *next_file(ChunkLog *l, LogFile *full) {
     return f;
 }
 
-int chunk_log_open(const char *dir, ChunkLog **ret) {
-    int r = file_remove_tree(dir);
-    if (r < 0) {
-        return err_trace(r);
+typedef struct Names {
+    VEC(uint32_t) v;
+} Names;
+
+static int note_name(void *arg, const char *name) {
+    Names *names = arg;
+    unsigned number;
+    int end = 0;
+    if (sscanf(name, "%8u%n", &number, &end) == 1 && !name[end] && number > 0) {
+        vec_push(&names->v, number);
     }
-    r = file_make_folder(dir);
+    return 0;
+}
+
+static int by_number(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int read_names(const char *dir, Names *names) {
+    int r = file_each_name(dir, note_name, names);
+    if (names->v.n > 0) {
+        qsort(names->v.v, names->v.n, sizeof(*names->v.v), by_number);
+    }
+    return r;
+}
+
+int chunk_log_open(const char *dir, ChunkLog **ret) {
+    Names names = {0};
+    int r = file_make_folder(dir);
+    r = r < 0 ? r : read_names(dir, &names);
     if (r < 0) {
+        vec_free(&names.v);
         return err_trace(r);
     }
     ChunkLog *l = NEW(ChunkLog);
     l->dir = mem_strdup(dir);
-    l->next_number = 1;
-    atomic_init(&l->first_number, 1);
+    l->next_number = names.v.n ? names.v.v[names.v.n - 1] + 1 : 1;
+    atomic_init(&l->first_number, l->next_number);
     pthread_mutex_init(&l->lock, NULL);
+    vec_free(&names.v);
     *ret = l;
     return 0;
 }
@@ -149,10 +188,13 @@ void chunk_log_close(ChunkLog *l) {
     if (!l) {
         return;
     }
-    for (uint32_t i = atomic_load(&l->first_number); i < l->next_number; i++) {
+    for (uint32_t i = (uint32_t)atomic_load(&l->first_number); i < l->next_number; i++) {
         LogFile *f = atomic_load(&l->files[i % FILES_MAX]);
         if (f) {
-            file_drop(l, f);
+            if (f->fd >= 0 && atomic_load(&f->used) < f->size) {
+                (void)!file_truncate(f->fd, atomic_load(&f->used)); /* else it is only larger */
+            }
+            file_free(l, f);
         }
     }
     pthread_mutex_destroy(&l->lock);
@@ -181,8 +223,9 @@ static void raise_max(_Atomic int64_t *max, int64_t t) {
     }
 }
 
-ChunkLogRef chunk_log_put(ChunkLog *l, ChunkLogRef previous, const Chunk *c) {
+ChunkLogRef chunk_log_put(ChunkLog *l, ChunkLogOwner owner, ChunkLogRef previous, const Chunk *c) {
     EntryHeader h = {.previous = previous,
+                     .owner = owner,
                      .min_time = c->min_time,
                      .max_time = c->max_time,
                      .size = c->size,
@@ -214,6 +257,15 @@ static const uint8_t *entry_at(const ChunkLog *l, ChunkLogRef ref, uint32_t *ret
     return f->map + (uint32_t)ref;
 }
 
+/* `room`: bytes behind the header. */
+static bool entry_check(const uint8_t *p, uint32_t room, EntryHeader *ret) {
+    uint32_t crc;
+    memcpy(ret, p, sizeof(*ret));
+    memcpy(&crc, p + sizeof(*ret), 4);
+    return ret->size <= room &&
+           crc32c(crc32c(0, ret, sizeof(*ret)), p + ENTRY_HEADER, ret->size) == crc;
+}
+
 bool chunk_log_entry(const ChunkLog *l, ChunkLogRef ref, ChunkLogEntry *ret) {
     uint32_t room;
     const uint8_t *p = entry_at(l, ref, &room);
@@ -233,10 +285,7 @@ int chunk_log_get(const ChunkLog *l, ChunkLogRef ref, Chunk *ret) {
         return -EBADMSG;
     }
     EntryHeader h;
-    uint32_t crc;
-    memcpy(&h, p, sizeof(h));
-    memcpy(&crc, p + sizeof(h), 4);
-    if (h.size > room || crc32c(crc32c(0, &h, sizeof(h)), p + ENTRY_HEADER, h.size) != crc) {
+    if (!entry_check(p, room, &h)) {
         return -EBADMSG;
     }
     *ret = (Chunk){.min_time = h.min_time,
@@ -254,14 +303,137 @@ void chunk_log_trim(ChunkLog *l, int64_t mint) {
     for (;;) {
         uint32_t number = (uint32_t)atomic_load(&l->first_number);
         LogFile *f = number < l->next_number ? atomic_load(&l->files[number % FILES_MAX]) : NULL;
-        if (!f || f == current || atomic_load(&f->max_time) >= mint) {
+        if (number >= l->next_number ||
+            (f && (f == current || atomic_load(&f->max_time) >= mint))) {
             break;
         }
         atomic_store(&l->first_number, number + 1);
-        atomic_store(&l->files[number % FILES_MAX], NULL);
-        file_drop(l, f);
+        if (f) {
+            atomic_store(&l->files[number % FILES_MAX], NULL);
+            file_drop(l, f);
+        }
     }
     pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- what an earlier process left */
+
+typedef struct Recovery {
+    ChunkLog *log;
+    void (*found)(void *arg, const ChunkLogFound *f);
+    void *arg;
+} Recovery;
+
+/* Entries up to the first that does not check: what a crash cut off, or a place that was taken but
+ * not filled. */
+static void walk_entries(Recovery *r, LogFile *f) {
+    uint32_t at = FILE_START, first = (uint32_t)atomic_load(&r->log->first_number);
+    EntryHeader h;
+    while (f->size - at >= ENTRY_HEADER &&
+           entry_check(f->map + at, f->size - at - ENTRY_HEADER, &h) && h.n > 0) {
+        ChunkLogFound found = {.ref = (uint64_t)f->number << 32 | at,
+                               .previous = h.previous,
+                               .first = h.previous >> 32 < first,
+                               .owner = h.owner,
+                               .min_time = h.min_time,
+                               .max_time = h.max_time,
+                               .n = h.n,
+                               .encoding = h.encoding};
+        atomic_fetch_add(&f->chunks, 1);
+        raise_max(&f->max_time, h.max_time);
+        r->found(r->arg, &found);
+        at += (ENTRY_HEADER + h.size + 7) & ~7u;
+        if (at > f->size) {
+            break;
+        }
+    }
+    atomic_store(&f->used, at);
+    atomic_fetch_add(&r->log->chunks, atomic_load(&f->chunks));
+}
+
+/* NULL: not a file of this kind. */
+static LogFile *map_old_file(ChunkLog *l, uint32_t number) {
+    char path[4096];
+    file_path(l, number, path);
+    CLEANUP(file_closep) int fd = -1;
+    uint64_t size = 0;
+    int r = file_open(path, O_RDONLY, 0, &fd);
+    r = r < 0 ? r : file_size(fd, &size);
+    void *map = MAP_FAILED;
+    if (r == 0 && size >= FILE_START && size <= FILE_BYTES_MAX) {
+        map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    }
+    if (map != MAP_FAILED && memcmp(map, FILE_MAGIC, FILE_START) != 0) {
+        bool older = memcmp(map, "\0\0\0\0\0\0\0", FILE_START) == 0;
+        munmap(map, size);
+        map = MAP_FAILED;
+        if (older) { /* before there was a format, when all came from the journal */
+            (void)file_unlink(path);
+            return NULL;
+        }
+    }
+    if (map == MAP_FAILED) {
+        char bad[4096 + 8];
+        snprintf(bad, sizeof(bad), "%s.bad", path);
+        log_warn("tsdb", "A file of the head's chunks cannot be read and is set aside",
+                 L_CSTR("file", path), L_ERR(r));
+        (void)!file_rename(path, bad); /* else it is met again at the next start */
+        return NULL;
+    }
+    (void)!madvise(map, size, MADV_WILLNEED); /* only sooner */
+    LogFile *f = NEW(LogFile);
+    f->map = map;
+    f->size = (uint32_t)size;
+    f->number = number;
+    f->fd = fd;
+    fd = -1;
+    atomic_init(&f->max_time, INT64_MIN);
+    atomic_fetch_add(&l->bytes, size);
+    return f;
+}
+
+int chunk_log_recover(ChunkLog *l, void (*found)(void *arg, const ChunkLogFound *f), void *arg) {
+    Names names = {0};
+    Recovery recovery = {l, found, arg};
+    int r = read_names(l->dir, &names);
+    if (r == 0 && names.v.n > 0) {
+        atomic_store(&l->first_number, names.v.v[0]);
+    }
+    for (size_t i = 0; r == 0 && i < names.v.n; i++) {
+        LogFile *f = map_old_file(l, names.v.v[i]);
+        if (f) {
+            atomic_store(&l->files[f->number % FILES_MAX], f);
+            walk_entries(&recovery, f);
+        }
+    }
+    vec_free(&names.v);
+    return r < 0 ? err_trace(r) : 0;
+}
+
+/* A file on which fsync failed is not asked again: the system may have dropped the pages and report
+ * success. */
+bool chunk_log_sync(ChunkLog *l) {
+    bool all = true;
+    pthread_mutex_lock(&l->lock);
+    uint32_t last = l->next_number;
+    LogFile *current = atomic_load(&l->current);
+    pthread_mutex_unlock(&l->lock);
+    for (uint32_t i = (uint32_t)atomic_load(&l->first_number); i < last; i++) {
+        LogFile *f = atomic_load(&l->files[i % FILES_MAX]);
+        if (!f) {
+            continue;
+        }
+        if (f->fd >= 0 && !f->lost) {
+            f->lost = file_sync(f->fd) < 0;
+            if (f != current && !f->lost) {
+                file_close(f->fd);
+                f->fd = -1;
+                f->synced = true;
+            }
+        }
+        all &= !f->in_memory && !f->lost && (f->fd >= 0 || f->synced);
+    }
+    return all;
 }
 
 uint64_t chunk_log_bytes(const ChunkLog *l) { return atomic_load(&l->bytes); }

@@ -1,11 +1,12 @@
 /*
  * Where the head puts full chunks: append-only files in a folder, written and read through a shared
- * mapping, so that memory holds them only as long as the system finds room. The files are no record
- * of anything: the journal brings their content back, and opening removes what an earlier process
- * left. When the disk has no room a file's place is taken by anonymous memory.
+ * mapping, so that memory holds them only as long as the system finds room. They outlive the
+ * process: chunk_log_recover() finds again what they hold, so that the journal is only read for
+ * what is behind. When the disk has no room a file's place is taken by anonymous memory.
  *
  * Chunks of a series form a list from the newest back, linked in the files. Chunks are immutable
  * once put. Any thread; chunk_log_trim() only when no reader older than the trim is left.
+ * docs/formats/head_chunks.md draws the files.
  */
 #pragma once
 
@@ -17,11 +18,33 @@ typedef struct ChunkLog ChunkLog;
 /* Which chunk; 0 = none. */
 typedef uint64_t ChunkLogRef;
 
+/* Makes the folder if need be. Files of an earlier process stay as they are; none of their chunks
+ * is known before chunk_log_recover(). */
 int chunk_log_open(const char *dir, ChunkLog **ret);
-/* Removes the files. */
 void chunk_log_close(ChunkLog *l);
 
-ChunkLogRef chunk_log_put(ChunkLog *l, ChunkLogRef previous, const Chunk *c);
+/* Whose a chunk is: the series' slot and its labels' hash, as slots are given out again. */
+typedef struct ChunkLogOwner {
+    uint32_t slot, hash;
+} ChunkLogOwner;
+
+typedef struct ChunkLogFound {
+    ChunkLogRef ref, previous;
+    bool first; /* nothing that is still there comes before it */
+    ChunkLogOwner owner;
+    int64_t min_time, max_time;
+    uint16_t n;
+    uint8_t encoding;
+} ChunkLogFound;
+/*
+ * Calls found() for each chunk of an earlier process whose checksum fits, each series' in order.
+ * Only before the first put. A file that cannot be read is left out and a warning logged.
+ */
+int chunk_log_recover(ChunkLog *l, void (*found)(void *arg, const ChunkLogFound *f), void *arg);
+/* What is put is on disk afterwards. False: some of it is not, or is in memory only. */
+bool chunk_log_sync(ChunkLog *l);
+
+ChunkLogRef chunk_log_put(ChunkLog *l, ChunkLogOwner owner, ChunkLogRef previous, const Chunk *c);
 /* Times only, without looking at the data. False: ref is 0 or was trimmed. */
 typedef struct ChunkLogEntry {
     ChunkLogRef previous;

@@ -12,7 +12,7 @@
  * round in which they began; what was removed in round r is freed when all registered ones began
  * later.
  *
- * Isolation: a reader sees committed samples only; a commit becomes visible series by series.
+ * Isolation: a reader sees committed samples only, of a commit all or none (head_isolation.h).
  *
  * A commit is kept whole or fails: -ESTALE when a block was cut over its samples, because it began
  * seconds before the cut.
@@ -23,20 +23,31 @@
 
 #include "base/metrics.h"
 #include "storage/storage.h"
+#include "tsdb/head/head_isolation.h"
 #include "tsdb/head/head_series.h"
 #include "tsdb/journal/journal.h"
 #include "tsdb/tsdb.h"
 
 typedef struct HeadOptions {
-    const char *chunk_dir; /* for full chunks; emptied */
+    const char *chunk_dir; /* for full chunks */
     int64_t range_ms;      /* chunks do not cross multiples of it */
 } HeadOptions;
 
 typedef struct HeadPin {
     struct HeadPin *next, *prev;
     uint64_t round;
+    uint32_t view; /* commits up to this one are visible */
     bool appender;
 } HeadPin;
+
+/* The full chunks of a slot that an earlier process has left, until replay meets their series. */
+typedef struct HeadRecovered {
+    ChunkLogRef ref; /* newest; 0 = none */
+    int64_t min_time, max_time;
+    uint64_t samples;
+    uint32_t hash, chunks;
+    bool float_counts;
+} HeadRecovered;
 
 typedef struct HeadMetrics HeadMetrics;
 typedef struct HeadAppender HeadAppender;
@@ -52,6 +63,9 @@ typedef struct Head {
     pthread_rwlock_t index_lock;
     HeadIndex index;
     atomic_uint next_slot;
+    VEC(uint32_t) free_slots; /* given out again before new ones: from free_at on, rising */
+    size_t free_at;
+    uint32_t life; /* of the series made now; rises when slots become free */
     atomic_size_t n_series;
 
     pthread_rwlock_t commit_lock;
@@ -76,6 +90,8 @@ typedef struct Head {
         uint64_t round;
     })
     slab_graves;
+    HeadIsolation isolation;
+    VEC(HeadRecovered) recovered; /* by slot; only while replaying */
     atomic_uint_fast64_t samples, chunks_created, chunks_removed;
     _Atomic int64_t late_window;   /* how far behind max_time samples may come; 0 = in order only */
     pthread_mutex_t late_lock;     /* of these two */
@@ -96,6 +112,9 @@ int head_appender(Head *h, Appender **ret);
 
 /* ---- replay (head_replay.c) */
 
+/* Finds the full chunks that an earlier process has left: what they hold replay passes over. After
+ * head_set_min_valid(). */
+int head_recover_chunks(Head *h);
 typedef struct HeadReplay HeadReplay;
 HeadReplay *head_replay_begin(Head *h, unsigned threads);
 /* As in JournalReplay. */
@@ -155,6 +174,14 @@ static inline HeadSeries *head_series(Head *h, uint64_t slot) {
                ? s
                : NULL;
 }
+/* Of a ref. */
+static inline HeadSeries *head_series_of_ref(Head *h, SeriesRef ref) {
+    HeadSeries *s = head_series(h, (uint32_t)(ref - 1));
+    return s && s->life == (ref - 1) >> 32 ? s : NULL;
+}
+static inline SeriesRef head_series_ref(const HeadSeries *s) {
+    return ((SeriesRef)s->life << 32 | s->slot) + 1;
+}
 /* Also of one that has left but that an older reader may still hold. */
 static inline HeadSeries *head_series_any(Head *h, uint64_t slot) {
     return &atomic_load(&h->slabs[slot / SLAB_SERIES])->series[slot % SLAB_SERIES];
@@ -162,7 +189,10 @@ static inline HeadSeries *head_series_any(Head *h, uint64_t slot) {
 
 void head_pin(Head *h, HeadPin *p, bool appender);
 void head_unpin(Head *h, HeadPin *p);
+HeadCommit head_begin_commit(Head *h);
 void head_drop_appenders(Head *h);
+/* May be given to another series. The index lock is held for writing; h->life is raised first. */
+void head_free_slot(Head *h, uint32_t slot);
 /* By labels, made if it is not there; *ret_new tells. */
 HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new);
 /* ---- replay of series: one thread, but workers may be adding samples to others */
@@ -174,6 +204,9 @@ HeadSeries *head_series_put(Head *h, uint32_t slot, const uint32_t *pair, size_t
  * under another slot left and came again: its samples go along. */
 HeadSeries *head_series_replace(Head *h, uint32_t slot, const uint32_t *pair, size_t n);
 
+/* Gives a series that replay has made its full chunks. */
+void head_series_recover(Head *h, HeadSeries *s);
+
 /* Tells a series to the journal; the index lock is held. */
 void head_put_series(Head *h, JournalEncoder *e, uint32_t slot, Buf *out);
 
@@ -183,6 +216,7 @@ typedef struct HeadCursor {
     bool any;
     int64_t min, max;
     uint64_t added, refused, histograms, histograms_refused;
+    HeadCommit commit; /* zeros while replaying */
 } HeadCursor;
 /* Moves the cursor to a sample's range. */
 void head_cursor_begin(Head *h, HeadCursor *c, int64_t t);

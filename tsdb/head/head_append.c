@@ -101,9 +101,30 @@ void head_cursor_begin(Head *h, HeadCursor *c, int64_t t) {
     }
 }
 
+/* Against the newest full chunk, when there is no open one: after a start. */
+static int check_full(Head *h, const HeadSeries *s, int64_t t, double v) {
+    int64_t last = atomic_load_explicit(&s->last, memory_order_relaxed);
+    if (t != last) {
+        return t > last ? APPEND_OK : APPEND_OUT_OF_ORDER;
+    }
+    int64_t times[CHUNK_OPEN_SAMPLES_MAX * 2];
+    double values[CHUNK_OPEN_SAMPLES_MAX * 2];
+    Chunk c;
+    bool same = chunk_log_get(h->chunks, s->full, &c) == 0 && c.n <= ARRAY_LEN(times) &&
+                chunk_encoding_kind(c.encoding) == SAMPLE_FLOAT &&
+                chunk_decode(&c, times, values) == 0 &&
+                double_bits(values[c.n - 1]) == double_bits(v);
+    return same ? APPEND_OK : APPEND_DUPLICATE;
+}
+
 int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v) {
     head_cursor_begin(h, c, t);
     int r = APPEND_OK;
+    if (UNLIKELY(s->open.n == 0 && t <= atomic_load_explicit(&s->last, memory_order_relaxed))) {
+        r = check_full(h, s, t, v);
+        c->refused += r != APPEND_OK;
+        return r;
+    }
     if (s->open.n > 0 && t <= s->open.t) {
         if (t == s->open.t) {
             bool same = s->open.v == double_bits(v) && !holds_histograms(s);
@@ -120,6 +141,7 @@ int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v) 
         if (s->open.n == 0) {
             atomic_fetch_add_explicit(&h->chunks_created, 1, memory_order_relaxed);
         }
+        head_isolation_mark(&h->isolation, s, c->commit);
         append_grow(h, s, t, v);
         atomic_store_explicit(&s->last, t, memory_order_relaxed);
     }
@@ -227,7 +249,7 @@ static size_t labels_bytes(Labels l) {
 static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **ret) {
     Head *h = a->head;
     if (*ref) {
-        HeadSeries *s = head_series(h, *ref - 1);
+        HeadSeries *s = head_series_of_ref(h, *ref);
         if (!s || !series_touch(a, s)) {
             metric_inc(h->metrics->not_found);
             return APPEND_UNKNOWN_REF;
@@ -243,25 +265,26 @@ static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **
     do {
         *ret = head_series_get(h, labels, &slot, &made);
         if (!*ret) {
-            return err_trace(-ENOSPC); /* 2^32 series since the database was made */
+            return err_trace(-EOVERFLOW); /* 2^32 series at once */
         }
     } while (!series_touch(a, *ret));
-    *ref = (SeriesRef)slot + 1;
+    *ref = head_series_ref(*ret);
     return APPEND_OK;
 }
 
 /* Against what is committed. */
-static int check_order(HeadSeries *s, int64_t t, double v) {
+static int check_order(Head *h, HeadSeries *s, int64_t t, double v) {
     int64_t last = atomic_load_explicit(&s->last, memory_order_relaxed);
     if (LIKELY(t > last)) {
         return APPEND_OK;
     }
     spin_lock(&s->lock);
-    int r = s->open.n == 0 || t > s->open.t ? APPEND_OK
-            : t < s->open.t                 ? APPEND_OUT_OF_ORDER
-            : holds_histograms(s)           ? APPEND_DUPLICATE
-            : s->open.v == double_bits(v)   ? APPEND_OK
-                                            : APPEND_DUPLICATE;
+    int r = s->open.n == 0                ? check_full(h, s, t, v)
+            : t > s->open.t               ? APPEND_OK
+            : t < s->open.t               ? APPEND_OUT_OF_ORDER
+            : holds_histograms(s)         ? APPEND_DUPLICATE
+            : s->open.v == double_bits(v) ? APPEND_OK
+                                          : APPEND_DUPLICATE;
     spin_unlock(&s->lock);
     return r;
 }
@@ -403,7 +426,7 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
     if (in_order && holds_histograms(s) && is_stale_nan(v)) {
         return add_stale_histogram(a, s, slot, t);
     }
-    r = in_order ? check_order(s, t, v) : APPEND_OUT_OF_ORDER;
+    r = in_order ? check_order(a->head, s, t, v) : APPEND_OUT_OF_ORDER;
     if (UNLIKELY(r == APPEND_OUT_OF_ORDER && takes_late(a))) {
         return add_late(a, s, slot, t, v);
     }
@@ -566,8 +589,9 @@ static void apply_histograms(Head *h, HeadCursor *c, const JournalHistogram *v, 
     }
 }
 
-static void apply(HeadAppender *a) {
-    HeadCursor c = {0};
+static HeadCommit apply(HeadAppender *a) {
+    HeadCursor c = {.commit = head_begin_commit(a->head)};
+    HeadCommit commit = c.commit;
     AppenderPart from = {0};
     for (size_t i = 0; i <= a->parts.n; i++) {
         AppenderPart to = part_at(a, i);
@@ -581,6 +605,7 @@ static void apply(HeadAppender *a) {
         size_t added = head_late_add(a->head, a->late.v, a->late.n);
         metric_add(a->head->metrics->late_appended, (double)added);
     }
+    return commit;
 }
 
 static void appender_delete(HeadAppender *a) {
@@ -671,10 +696,14 @@ static int appender_end(Appender *base) {
         if (r == 0) {
             r = write_journal(a);
         }
+        HeadCommit c = {0};
         if (r == 0) {
-            apply(a);
+            c = apply(a);
         }
         pthread_rwlock_unlock(&a->head->commit_lock);
+        if (r == 0) {
+            head_isolation_end(&a->head->isolation, c);
+        }
     }
     appender_over(a);
     return r;

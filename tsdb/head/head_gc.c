@@ -184,8 +184,10 @@ static void release_graves(Head *h) {
         return;
     }
     pthread_rwlock_wrlock(&h->index_lock);
+    h->life++;
     for (size_t i = 0; i < n; i++) {
         series_release(h, h->graves.v[i].slot, now);
+        head_free_slot(h, h->graves.v[i].slot);
     }
     head_index_tidy(&h->index);
     pthread_rwlock_unlock(&h->index_lock);

@@ -26,14 +26,18 @@ void head_series_drop_open(Head *h, HeadSeries *s) {
 void head_series_spill(Head *h, HeadSeries *s) {
     if (s->open.n > 0) {
         Chunk c = head_series_open_chunk(s);
-        s->full = chunk_log_put(h->chunks, s->full, &c);
+        s->full = chunk_log_put(h->chunks, (ChunkLogOwner){s->slot, s->hash}, s->full, &c);
     }
     head_series_drop_open(h, s);
 }
 
 int head_histogram_check(const HeadSeries *s, const HistogramSample *sample) {
-    if (s->open.n == 0 || sample->t > s->open.t) {
+    int64_t last = atomic_load_explicit(&s->last, memory_order_relaxed);
+    if (sample->t > last) {
         return APPEND_OK;
+    }
+    if (s->open.n == 0) { /* after a start: `last` is that of a full chunk */
+        return sample->t < last ? APPEND_OUT_OF_ORDER : APPEND_DUPLICATE;
     }
     if (sample->t < s->open.t) {
         return APPEND_OUT_OF_ORDER;
@@ -41,8 +45,8 @@ int head_histogram_check(const HeadSeries *s, const HistogramSample *sample) {
     if (!holds_histograms(s)) {
         return APPEND_DUPLICATE;
     }
-    HistogramSample last = histogram_writer_last(s->histograms);
-    return histogram_sample_same(&last, sample) ? APPEND_OK : APPEND_DUPLICATE;
+    HistogramSample newest = histogram_writer_last(s->histograms);
+    return histogram_sample_same(&newest, sample) ? APPEND_OK : APPEND_DUPLICATE;
 }
 
 /* The open chunk takes histograms afterwards. */
@@ -113,6 +117,7 @@ int head_histogram_add(Head *h, HeadSeries *s, HeadCursor *c, const HistogramSam
     if (r == APPEND_OUT_OF_ORDER) {
         r = insert(h, s, sample, c->range_start);
     } else if (r == APPEND_OK && (s->open.n == 0 || sample->t > s->open.t)) {
+        head_isolation_mark(&h->isolation, s, c->commit);
         add_newest(h, s, sample, c->range_start);
     }
     c->histograms += r == APPEND_OK;

@@ -211,6 +211,9 @@ static void write_waiting(Journal *j) {
 }
 
 int journal_commit(Journal *j, const JournalBatch *b) {
+    if (atomic_load(&j->held)) {
+        return err_trace(-ENOSPC);
+    }
     JournalCommit c = {.batch = b};
     pthread_mutex_lock(&j->lock);
     *j->last = &c;
@@ -579,6 +582,8 @@ void journal_close(Journal *j) {
     mem_free(j->dir);
     mem_free(j);
 }
+
+void journal_hold(Journal *j, bool hold) { atomic_store(&j->held, hold); }
 
 uint64_t journal_bytes(Journal *j) {
     pthread_mutex_lock(&j->lock);

@@ -78,6 +78,8 @@ typedef bool (*JournalFillFn)(void *arg, JournalEncoder *e, Buf *out);
  */
 int journal_trim(Journal *j, int64_t base, int64_t floor, JournalFillFn fill, void *arg);
 
+/* While true, commits are refused with -ENOSPC: somebody else needs the space of the disk. */
+void journal_hold(Journal *j, bool hold);
 uint64_t journal_bytes(Journal *j);
 /* Numbers of the oldest segment and the one being written. */
 void journal_segments(Journal *j, uint64_t *ret_first, uint64_t *ret_last);

@@ -15,12 +15,20 @@ typedef struct Export {
     int64_t min_time, max_time;
 } Export;
 
+static int export_histograms(Export *e, const SampleRun *run, uint32_t from, uint32_t to) {
+    int r = 0;
+    for (uint32_t i = from; i < to && r == 0; i++) {
+        bool floats = run->kind == SAMPLE_FLOAT_HISTOGRAM;
+        r = prom_block_writer_histogram(e->to,
+                                        &(HistogramSample){.t = run->t[i],
+                                                           .h = floats ? NULL : run->h[i],
+                                                           .fh = floats ? run->fh[i] : NULL});
+    }
+    return r;
+}
+
 /* A run of samples without those outside the range: the seam keeps to it within a chunk only. */
 static int export_run(Export *e, const SampleRun *run, uint64_t *ret_n) {
-    if (run->kind != SAMPLE_FLOAT) {
-        return problem_set(e->problem, 0, 0,
-                           "a series has native histograms: only float samples can be exported");
-    }
     uint32_t from = 0, to = run->n;
     while (from < to && run->t[from] < e->min_time) {
         from++;
@@ -29,7 +37,9 @@ static int export_run(Export *e, const SampleRun *run, uint64_t *ret_n) {
         to--;
     }
     *ret_n += to - from;
-    return prom_block_writer_samples(e->to, run->t + from, run->f + from, to - from);
+    return run->kind == SAMPLE_FLOAT
+               ? prom_block_writer_samples(e->to, run->t + from, run->f + from, to - from)
+               : export_histograms(e, run, from, to);
 }
 
 static int export_series(Export *e, const Series *s, SampleIter **it) {

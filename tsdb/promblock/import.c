@@ -7,6 +7,7 @@
 #include "tsdb/block/block_folder.h"
 #include "tsdb/block/block_writer.h"
 #include "tsdb/promblock/prom_block.h"
+#include "tsdb/promblock/prom_histogram.h"
 #include "tsdb/promblock/prom_xor.h"
 #include "tsdb/transfer.h"
 
@@ -30,6 +31,7 @@ typedef struct Import {
     Problem *problem;
     int64_t t[PROM_CHUNK_SAMPLES_MAX];
     double v[PROM_CHUNK_SAMPLES_MAX];
+    HistogramSamples histograms;
 } Import;
 
 static bool is_deleted(const PromSeries *s, int64_t t) {
@@ -41,17 +43,44 @@ static bool is_deleted(const PromSeries *s, int64_t t) {
     return false;
 }
 
-/* Takes away what tombstones name, and what lies outside the block's range, as a query would. */
-static size_t keep_visible(const Import *im, const PromSeries *s, size_t n, int64_t *t, double *v) {
+/* Not what tombstones take away, nor what lies outside the block's range: as a query sees it. */
+static bool is_visible(const Import *im, const PromSeries *s, int64_t t) {
     const PromBlockMeta *m = prom_block_meta(im->from);
+    return t >= m->min_time && t < m->max_time && !is_deleted(s, t);
+}
+
+static int import_floats(Import *im, const PromSeries *s, const PromChunk *c, uint64_t *ret_n) {
+    int n = prom_xor_count(c->data, c->size);
+    int r = n < 0 ? n : prom_xor_decode(c->data, c->size, im->t, im->v);
     size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (t[i] >= m->min_time && t[i] < m->max_time && !is_deleted(s, t[i])) {
-            t[kept] = t[i];
-            v[kept++] = v[i];
+    if (r < 0) {
+        return r;
+    }
+    for (int i = 0; i < n; i++) {
+        if (is_visible(im, s, im->t[i])) {
+            im->t[kept] = im->t[i];
+            im->v[kept++] = im->v[i];
         }
     }
-    return kept;
+    *ret_n += kept;
+    return block_writer_samples(im->to, im->t, im->v, kept);
+}
+
+static int import_histograms(Import *im, const PromSeries *s, const PromChunk *c, uint64_t *ret_n) {
+    HistogramSamples *h = &im->histograms;
+    int r = prom_histogram_decode(c->data, c->size, c->encoding == PROM_FLOAT_HISTOGRAM, h);
+    for (uint32_t i = 0; i < h->n && r == 0; i++) {
+        HistogramSample x = histogram_samples_at(h, i);
+        if (!is_visible(im, s, x.t)) {
+            continue;
+        }
+        bool valid = histogram_sample_is_stale(&x) ? true
+                     : x.h                         ? histogram_validate(x.h, im->problem)
+                                                   : float_histogram_validate(x.fh, im->problem);
+        r = valid && histogram_chunk_holds(&x) ? block_writer_histogram(im->to, &x) : -EBADMSG;
+        *ret_n += 1;
+    }
+    return r;
 }
 
 static int import_chunk(Import *im, const PromSeries *s, size_t i, uint64_t *ret_n) {
@@ -60,21 +89,16 @@ static int import_chunk(Import *im, const PromSeries *s, size_t i, uint64_t *ret
     if (r < 0) {
         return r;
     }
-    if (c.encoding != PROM_XOR) {
-        return problem_set(im->problem, 0, 0,
-                           "a chunk of encoding %u: only float samples can be imported",
-                           c.encoding);
+    switch (c.encoding) {
+    case PROM_XOR: r = import_floats(im, s, &c, ret_n); break;
+    case PROM_HISTOGRAM:
+    case PROM_FLOAT_HISTOGRAM: r = import_histograms(im, s, &c, ret_n); break;
+    default:
+        return problem_set(im->problem, 0, 0, "a chunk of the unknown encoding %u", c.encoding);
     }
-    int n = prom_xor_count(c.data, c.size);
-    r = n < 0 ? n : prom_xor_decode(c.data, c.size, im->t, im->v);
-    if (r < 0) {
+    if (r == -EBADMSG && !im->problem->text[0]) {
         problem_set(im->problem, 0, 0, "a chunk does not decode");
-        return r;
-    }
-    size_t kept = keep_visible(im, s, (size_t)n, im->t, im->v);
-    *ret_n += kept;
-    r = block_writer_samples(im->to, im->t, im->v, kept);
-    if (r == -EINVAL) {
+    } else if (r == -EINVAL) {
         problem_set(im->problem, 0, 0, "chunks of a series overlap: compact the block first");
     }
     return r;
@@ -180,6 +204,7 @@ static int import_open(PromBlock *from, const char *dir, const Transfer *t, Tran
         r = block_writer_finish(im->to, ret->id) == BLOCK_EMPTY ? TRANSFER_EMPTY : 0;
     }
     block_writer_free(im->to);
+    histogram_samples_deinit(&im->histograms);
     mem_free(im);
     return r;
 }

@@ -8,6 +8,7 @@
 #include "format/json.h"
 #include "tsdb/block/block_folder.h"
 #include "tsdb/promblock/prom_format.h"
+#include "tsdb/promblock/prom_histogram.h"
 #include "tsdb/promblock/prom_index_writer.h"
 #include "tsdb/promblock/prom_xor.h"
 
@@ -29,11 +30,20 @@ struct PromBlockWriter {
     int64_t t[CHUNK_SAMPLES];
     double v[CHUNK_SAMPLES];
     size_t n;
+    HistogramSample h[CHUNK_SAMPLES]; /* in memory of their own */
+    size_t n_h;                       /* one of n and n_h is 0 */
+    HistogramSample before; /* the histogram before h[0] in the series; none: t = INT64_MIN */
     int64_t last;
-    uint64_t n_samples, n_chunks;
+    uint64_t n_samples, n_histograms, n_chunks;
     uint64_t bytes; /* of the segments that are closed */
     Buf scratch;
 };
+
+static void histogram_free(HistogramSample *s) {
+    mem_free((void *)s->h);
+    mem_free((void *)s->fh);
+    *s = (HistogramSample){.t = INT64_MIN};
+}
 
 int prom_block_writer_new(const char *dir, int64_t min_time, int64_t max_time,
                           PromBlockWriter **ret) {
@@ -42,6 +52,7 @@ int prom_block_writer_new(const char *dir, int64_t min_time, int64_t max_time,
     w->min_time = min_time;
     w->max_time = max_time;
     w->segment.fd = -1;
+    w->before.t = INT64_MIN;
     block_id_new(w->id);
     w->folder = block_folder_path(dir, w->id, UNFINISHED);
     CLEANUP(mem_freep) char *chunks = mem_printf("%s/chunks", w->folder);
@@ -70,6 +81,10 @@ void prom_block_writer_free(PromBlockWriter *w) {
     prom_index_deinit(&w->index);
     if (!w->finished) {
         (void)file_remove_tree(w->folder);
+    }
+    histogram_free(&w->before);
+    for (size_t i = 0; i < w->n_h; i++) {
+        histogram_free(&w->h[i]);
     }
     vec_free(&w->chunks);
     buf_deinit(&w->scratch);
@@ -110,14 +125,9 @@ static int next_segment(PromBlockWriter *w) {
     return r;
 }
 
-static int end_chunk(PromBlockWriter *w) {
-    if (w->n == 0) {
-        return 0;
-    }
+/* Writes what scratch holds, its encoding first, as a chunk of the series under way. */
+static int write_chunk(PromBlockWriter *w, int64_t min_time, int64_t max_time) {
     Buf *b = &w->scratch;
-    buf_reset(b);
-    buf_add_char(b, PROM_XOR);
-    prom_xor_encode(b, w->t, w->v, w->n);
     uint8_t length[UVARINT_BYTES_MAX];
     size_t n = uvarint_put(length, b->n - 1);
     if (w->segments == 0 || prom_file_at(&w->segment) + n + b->n + 4 > PROM_SEGMENT_BYTES) {
@@ -126,18 +136,60 @@ static int end_chunk(PromBlockWriter *w) {
             return err_trace(r);
         }
     }
-    vec_push(&w->chunks,
-             (PromChunkMeta){.min_time = w->t[0],
-                             .max_time = w->t[w->n - 1],
-                             .ref = (uint64_t)(w->segments - 1) << 32 | prom_file_at(&w->segment)});
+    uint64_t ref = (uint64_t)(w->segments - 1) << 32 | prom_file_at(&w->segment);
+    vec_push(&w->chunks, (PromChunkMeta){.min_time = min_time, .max_time = max_time, .ref = ref});
     prom_file_add(&w->segment, length, n);
     uint32_t crc = crc32c(0, b->p, b->n);
     prom_add_u32(b, crc);
     prom_file_add(&w->segment, b->p, b->n);
-    w->n_samples += w->n;
     w->n_chunks++;
-    w->n = 0;
     return w->segment.error;
+}
+
+static int end_floats(PromBlockWriter *w) {
+    buf_reset(&w->scratch);
+    buf_add_char(&w->scratch, PROM_XOR);
+    prom_xor_encode(&w->scratch, w->t, w->v, w->n);
+    int r = write_chunk(w, w->t[0], w->t[w->n - 1]);
+    w->n_samples += w->n;
+    w->n = 0;
+    return r;
+}
+
+/* What the first histogram of a chunk is to the one before it. */
+static CounterResetHint hint_of(const HistogramSample *before, const HistogramSample *s) {
+    if (histogram_sample_is_stale(s)) {
+        return RESET_UNKNOWN;
+    }
+    CounterResetHint own = s->h ? s->h->reset_hint : s->fh->reset_hint;
+    if (own == RESET_GAUGE || own == RESET_YES) {
+        return own;
+    }
+    if (before->t == INT64_MIN || !before->h != !s->h) {
+        return RESET_UNKNOWN;
+    }
+    return s->h ? histogram_reset_hint(before->h, s->h)
+                : float_histogram_reset_hint(before->fh, s->fh);
+}
+
+static int end_histograms(PromBlockWriter *w) {
+    buf_reset(&w->scratch);
+    buf_add_char(&w->scratch, w->h[0].h ? PROM_HISTOGRAM : PROM_FLOAT_HISTOGRAM);
+    prom_histogram_encode(&w->scratch, w->h, w->n_h, hint_of(&w->before, &w->h[0]));
+    int r = write_chunk(w, w->h[0].t, w->h[w->n_h - 1].t);
+    w->n_samples += w->n_h;
+    w->n_histograms += w->n_h;
+    histogram_free(&w->before);
+    w->before = w->h[w->n_h - 1];
+    for (size_t i = 0; i + 1 < w->n_h; i++) {
+        histogram_free(&w->h[i]);
+    }
+    w->n_h = 0;
+    return r;
+}
+
+static int end_chunk(PromBlockWriter *w) {
+    return w->n ? end_floats(w) : w->n_h ? end_histograms(w) : 0;
 }
 
 /* ---- series */
@@ -160,6 +212,7 @@ int prom_block_writer_series(PromBlockWriter *w, Labels l) {
         return -EINVAL;
     }
     int r = end_series(w);
+    histogram_free(&w->before);
     arena_reset(&w->arena);
     w->labels = labels_copy(&w->arena, l);
     w->series_open = true;
@@ -167,17 +220,37 @@ int prom_block_writer_series(PromBlockWriter *w, Labels l) {
     return r;
 }
 
+static bool takes_time(PromBlockWriter *w, int64_t t) {
+    bool fine = t > w->last && t >= w->min_time && t < w->max_time;
+    w->last = fine ? t : w->last;
+    return fine;
+}
+
 int prom_block_writer_samples(PromBlockWriter *w, const int64_t *t, const double *v, size_t n) {
-    int r = 0;
+    int r = n && w->n_h ? end_chunk(w) : 0;
+    histogram_free(&w->before); /* floats came between */
     for (size_t i = 0; i < n && r == 0; i++) {
-        if (t[i] <= w->last || t[i] < w->min_time || t[i] >= w->max_time) {
+        if (!takes_time(w, t[i])) {
             return -EINVAL;
         }
-        w->last = t[i];
         w->t[w->n] = t[i];
         w->v[w->n++] = v[i];
         r = w->n == CHUNK_SAMPLES ? end_chunk(w) : 0;
     }
+    return r;
+}
+
+int prom_block_writer_histogram(PromBlockWriter *w, const HistogramSample *s) {
+    if (!takes_time(w, s->t)) {
+        return -EINVAL;
+    }
+    int r = 0;
+    if (w->n || w->n_h == CHUNK_SAMPLES || (w->n_h && !prom_histogram_fits(&w->h[w->n_h - 1], s))) {
+        r = end_chunk(w);
+    }
+    w->h[w->n_h++] = (HistogramSample){.t = s->t,
+                                       .h = s->h ? histogram_dup(s->h) : NULL,
+                                       .fh = s->fh ? float_histogram_dup(s->fh) : NULL};
     return r;
 }
 
@@ -198,7 +271,9 @@ static int write_meta(PromBlockWriter *w) {
     json_key(&j, STR("numSamples"));
     json_add_uint(&j, w->n_samples);
     json_key(&j, STR("numFloatSamples"));
-    json_add_uint(&j, w->n_samples);
+    json_add_uint(&j, w->n_samples - w->n_histograms);
+    json_key(&j, STR("numHistogramSamples"));
+    json_add_uint(&j, w->n_histograms);
     json_key(&j, STR("numSeries"));
     json_add_uint(&j, w->index.series);
     json_key(&j, STR("numChunks"));

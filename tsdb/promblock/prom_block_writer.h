@@ -9,6 +9,7 @@
 
 #include "model/labels.h"
 #include "tsdb/block/block_id.h"
+#include "tsdb/codec/histogram_chunk.h"
 
 typedef struct PromBlockWriter PromBlockWriter;
 
@@ -25,5 +26,7 @@ void prom_block_writer_symbols(PromBlockWriter *w, Labels l);
 int prom_block_writer_series(PromBlockWriter *w, Labels l);
 /* Any number, rising over all calls of a series, inside the range, else -EINVAL. */
 int prom_block_writer_samples(PromBlockWriter *w, const int64_t *t, const double *v, size_t n);
+/* Floats and histograms of both kinds may follow each other. */
+int prom_block_writer_histogram(PromBlockWriter *w, const HistogramSample *s);
 /* PROM_BLOCK_EMPTY: no sample, no block. Bytes of index and chunks to *ret_bytes unless NULL. */
 int prom_block_writer_finish(PromBlockWriter *w, char ret_id[BLOCK_ID_SIZE], uint64_t *ret_bytes);

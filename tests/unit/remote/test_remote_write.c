@@ -111,13 +111,14 @@ static RemoteWriteResult post(RemoteReceiver *receiver, const Buf *request) {
     RemoteWriteResult result;
     clock_fake_set(NOW);
     CHECK_INT(remote_write_finish(request, &body), 0);
-    remote_receiver_write(receiver, buf_str(&body), &result);
+    remote_receiver_write(receiver, REMOTE_WRITE_1, buf_str(&body), &result);
     return result;
 }
 
 TEST (samples_are_stored_and_known_series_go_by_ref) {
     Recorder rec = RECORDER();
-    RemoteReceiver *receiver = remote_receiver_new(&rec.storage);
+    RemoteReceiver *receiver =
+        remote_receiver_new(&(RemoteReceiverOptions){.storage = &rec.storage});
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     add_series(&b, (Labels){up, 2}, NOW, 1);
     size_t mark = remote_write_series_begin(&b, (Labels){down, 1});
@@ -148,7 +149,8 @@ TEST (the_first_refused_sample_undoes_the_request) {
     Recorder rec = RECORDER();
     rec.refuse_t = NOW - 5;
     rec.outcome = APPEND_OUT_OF_ORDER;
-    RemoteReceiver *receiver = remote_receiver_new(&rec.storage);
+    RemoteReceiver *receiver =
+        remote_receiver_new(&(RemoteReceiverOptions){.storage = &rec.storage});
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     add_series(&b, (Labels){up, 2}, NOW, 1);
     add_series(&b, (Labels){down, 1}, NOW - 5, 1);
@@ -171,7 +173,8 @@ TEST (the_first_refused_sample_undoes_the_request) {
 
 TEST (samples_far_in_the_future_are_out_of_bounds) {
     Recorder rec = RECORDER();
-    RemoteReceiver *receiver = remote_receiver_new(&rec.storage);
+    RemoteReceiver *receiver =
+        remote_receiver_new(&(RemoteReceiverOptions){.storage = &rec.storage});
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     add_series(&b, (Labels){down, 1}, NOW + REMOTE_WRITE_AHEAD_MS, 1);
     CHECK_INT(post(receiver, &b).status, 204);
@@ -192,7 +195,8 @@ TEST (series_with_invalid_labels_are_skipped_and_counted) {
     const Label no_label_name[] = {{STR(""), STR("x")}, {LABEL_NAME, STR("a")}};
     const Label unsorted[] = {{STR("z"), STR("1")}, {STR("e"), STR("")}, {LABEL_NAME, STR("a")}};
     Recorder rec = RECORDER();
-    RemoteReceiver *receiver = remote_receiver_new(&rec.storage);
+    RemoteReceiver *receiver =
+        remote_receiver_new(&(RemoteReceiverOptions){.storage = &rec.storage});
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     add_series(&b, (Labels){nameless, 1}, NOW, 1);
     add_series(&b, (Labels){empty_name, 2}, NOW, 1);
@@ -253,7 +257,8 @@ static void add_histograms(Buf *b) {
 
 TEST (histograms_and_exemplars_come_through_whole) {
     Recorder rec = RECORDER();
-    RemoteReceiver *receiver = remote_receiver_new(&rec.storage);
+    RemoteReceiver *receiver =
+        remote_receiver_new(&(RemoteReceiverOptions){.storage = &rec.storage});
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     add_histograms(&b);
     RemoteWriteResult result = post(receiver, &b);
@@ -273,7 +278,8 @@ TEST (histograms_and_exemplars_come_through_whole) {
 
 TEST (a_broken_histogram_is_refused_with_its_rule) {
     Recorder rec = RECORDER();
-    RemoteReceiver *receiver = remote_receiver_new(&rec.storage);
+    RemoteReceiver *receiver =
+        remote_receiver_new(&(RemoteReceiverOptions){.storage = &rec.storage});
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     Histogram h = int_histogram;
     h.count = 3;
@@ -293,7 +299,8 @@ TEST (a_broken_histogram_is_refused_with_its_rule) {
 
 TEST (labels_after_the_samples_are_found_too) {
     Recorder rec = RECORDER();
-    RemoteReceiver *receiver = remote_receiver_new(&rec.storage);
+    RemoteReceiver *receiver =
+        remote_receiver_new(&(RemoteReceiverOptions){.storage = &rec.storage});
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     size_t mark = remote_write_series_begin(&b, LABELS_EMPTY);
     remote_write_add_sample(&b, NOW, 3);
@@ -310,11 +317,12 @@ TEST (labels_after_the_samples_are_found_too) {
 
 TEST (bytes_that_do_not_decode_are_refused) {
     Recorder rec = RECORDER();
-    RemoteReceiver *receiver = remote_receiver_new(&rec.storage);
+    RemoteReceiver *receiver =
+        remote_receiver_new(&(RemoteReceiverOptions){.storage = &rec.storage});
     RemoteWriteResult result;
-    remote_receiver_write(receiver, STR("not snappy at all"), &result);
+    remote_receiver_write(receiver, REMOTE_WRITE_1, STR("not snappy at all"), &result);
     CHECK_INT(result.status, 400);
-    remote_receiver_write(receiver, (Str){"", REMOTE_WRITE_BYTES_MAX + 1}, &result);
+    remote_receiver_write(receiver, REMOTE_WRITE_1, (Str){"", REMOTE_WRITE_BYTES_MAX + 1}, &result);
     CHECK_INT(result.status, 413);
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0);
     proto_add_uint(&b, 1, 5);
@@ -332,7 +340,7 @@ TEST (bytes_that_do_not_decode_are_refused) {
 
 TEST (every_prefix_of_a_request_is_stored_or_refused) {
     Storage *storage = mem_storage_new();
-    RemoteReceiver *receiver = remote_receiver_new(storage);
+    RemoteReceiver *receiver = remote_receiver_new(&(RemoteReceiverOptions){.storage = storage});
     CLEANUP(buf_deinit) Buf b = BUF_INIT(0), body = BUF_INIT(0);
     add_series(&b, (Labels){up, 2}, NOW, 1);
     add_histograms(&b);
@@ -351,7 +359,7 @@ TEST (every_prefix_of_a_request_is_stored_or_refused) {
         RemoteWriteResult result;
         char *part = mem_alloc(n ? n : 1);
         memcpy(part, body.p, n);
-        remote_receiver_write(receiver, (Str){part, n}, &result);
+        remote_receiver_write(receiver, REMOTE_WRITE_1, (Str){part, n}, &result);
         CHECK_INT(result.status, 400);
         mem_free(part);
     }

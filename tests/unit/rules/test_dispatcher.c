@@ -188,6 +188,41 @@ TEST (an_alert_resolved_before_its_first_notification_is_not_sent) {
     stop(&w);
 }
 
+/* The only status there is; strings in an arena of the test. */
+static NotifyStatus status(World *w, Arena *a) {
+    NotifyStatuses all = {.arena = a};
+    dispatcher_status(w->d, &all);
+    CHECK_INT(all.list.n, 1);
+    NotifyStatus s = all.list.v[0];
+    vec_free(&all.list);
+    return s;
+}
+
+TEST (where_a_notification_stands_is_known_at_any_time) {
+    World w = {.status = 503};
+    CLEANUP(arena_deinit) Arena a = ARENA_INIT(0);
+    start(&w, START, CONFIG);
+    put(&w, "2", START, START + 3 * HOUR);
+    NotifyStatus s = status(&w, &a);
+    CHECK_CSTR(notify_state_text(s.state), "waiting");
+    CHECK_INT(s.next_at_ms, START + 30000);
+    CHECK(s.fingerprint == UINT64_C(0xe742ee2684e1ca48));
+    CHECK_STR(s.route, STR("{}"));
+    CHECK_STR(s.integration, STR("webhook[0]"));
+    loop_virtual_run_until(w.loop, START + 30100);
+    s = status(&w, &a);
+    CHECK_CSTR(notify_state_text(s.state), "retrying");
+    CHECK_STR(s.last_error, STR("HTTP 503"));
+    CHECK(s.next_at_ms > START + 30100);
+    w.status = 200;
+    loop_virtual_run_until(w.loop, START + 60000);
+    s = status(&w, &a);
+    CHECK_CSTR(notify_state_text(s.state), "sent");
+    CHECK_INT(s.last_error.n, 0);
+    CHECK_INT(s.next_at_ms, s.at_ms + HOUR);
+    stop(&w);
+}
+
 TEST (an_old_alert_does_not_wait) {
     World w = {.status = 200};
     start(&w, START, CONFIG);

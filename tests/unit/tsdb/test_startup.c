@@ -1,5 +1,6 @@
 /* Starting again: what an earlier life or an earlier version left, and what others put there. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -161,4 +162,215 @@ TEST (a_block_that_reaches_into_the_heads_time_hides_nothing_of_the_journal) {
         CHECK_INT(count(db, 0, value_at), 4 * 60 + 7 * 121 + (size_t)i * 7);
         tsdb_close(db);
     }
+}
+
+/* ---- full chunks of the head */
+
+static void fill(Tsdb *db, int n_series, int64_t from, int64_t to, int64_t step) {
+    for (int64_t t = from; t < to; t += step) {
+        CHECK_INT(append_step(db, n_series, t, value_at), 0);
+    }
+}
+
+static int drop_name(void *arg, const char *name) {
+    char *path = mem_printf("%s/%s", (const char *)arg, name);
+    CHECK_INT(file_unlink(path), 0);
+    mem_free(path);
+    return 0;
+}
+
+static void drop_files(const char *folder) {
+    char *path = mem_printf("%s/%s", test_tmpdir(), folder);
+    CHECK_INT(file_each_name(path, drop_name, path), 0);
+    mem_free(path);
+}
+
+/* Full chunks end at 120 samples or with the range. */
+TEST (full_chunks_are_found_again_and_only_what_is_behind_them_comes_from_the_journal) {
+    for (int round = 0; round < 4; round++) {
+        Tsdb *db = open_in(test_tmpdir());
+        CHECK_INT(count(db, 0, value_at), 5 * 80 * round);
+        fill(db, 5, round * 20000, (round + 1) * 20000, 250);
+        CHECK_INT(count(db, 0, value_at), 5 * 80 * (round + 1));
+        Appender *a; /* the newest is known, also when it lies in a full chunk */
+        CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
+        Label l[2] = {{LABEL_NAME, STR("m")}, {STR("series"), STR("s1")}};
+        SeriesRef ref = 0;
+        int64_t t = (round + 1) * 20000 - 250;
+        CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t, value_at(1, t)), APPEND_OK);
+        CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t, 5), APPEND_DUPLICATE);
+        CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t - 250, 5), APPEND_OUT_OF_ORDER);
+        appender_rollback(a);
+        tsdb_close(db);
+    }
+}
+
+TEST (chunk_files_that_are_gone_or_damaged_come_again_from_the_journal) {
+    Tsdb *db = open_in(test_tmpdir());
+    fill(db, 5, 0, 80000, 250);
+    tsdb_close(db);
+    drop_files("head_chunks");
+    db = open_in(test_tmpdir());
+    CHECK_INT(count(db, 0, value_at), 5 * 320);
+    fill(db, 5, 80000, 85000, 250);
+    tsdb_close(db);
+    CLEANUP(buf_deinit) Buf b = {0};
+    char *path = mem_printf("%s/head_chunks/00000001", test_tmpdir());
+    CHECK_INT(file_read_whole(path, 1 << 24, &b), 0);
+    CHECK(b.n > 2000);
+    log_set_fd(open("/dev/null", O_WRONLY));
+    for (size_t at = 3; at < b.n; at += 211) {
+        b.p[at] ^= 0x10;
+        CHECK_INT(file_write_durable(path, b.p, b.n, 0666), 0);
+        db = open_in(test_tmpdir());
+        CHECK_INT(count(db, 0, value_at), 5 * 340);
+        tsdb_close(db);
+        b.p[at] ^= 0x10;
+    }
+    mem_free(path);
+}
+
+/* ---- before the journal is read */
+
+static int open_range(Tsdb *db, int64_t mint, int64_t maxt, size_t *ret_series,
+                      size_t *ret_warnings) {
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    Matcher m;
+    Arena arena = ARENA_INIT(0);
+    Warnings w = {.arena = &arena};
+    *ret_series = 0;
+    int r = storage_querier(tsdb_storage(db), mint, maxt, &q);
+    if (r == 0) {
+        CHECK_INT(matcher_init(&m, MATCH_EQ, LABEL_NAME, STR("m"), NULL), 0);
+        CHECK_INT(querier_select(q, &m, 1, NULL, &w, &set), 0);
+        while (series_set_next(set, &s) > 0) {
+            ++*ret_series;
+        }
+        series_set_free(set);
+        querier_close(q);
+        matcher_deinit(&m);
+    }
+    *ret_warnings = w.list.n;
+    warnings_free(&w);
+    arena_deinit(&arena);
+    return r;
+}
+
+TEST (blocks_answer_before_the_journal_is_read_and_say_what_is_missing) {
+    Tsdb *db = open_in(test_tmpdir());
+    fill(db, 3, 0, 3 * RANGE, 1000);
+    CHECK_INT(tsdb_maintain(db), 0); /* the head begins at 2 RANGE */
+    tsdb_close(db);
+    TsdbOptions o = {.dir = test_tmpdir(), .block_range_ms = RANGE, .replay_later = true};
+    size_t series, warnings;
+    CHECK_INT(tsdb_open(&o, &db, NULL), 0);
+    CHECK_INT(open_range(db, 0, 2 * RANGE - 1, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 0);
+    CHECK_INT(open_range(db, 0, TIME_MAX_MS, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 1);
+    CHECK_INT(open_range(db, 2 * RANGE, TIME_MAX_MS, &series, &warnings), -EAGAIN);
+    CHECK_INT(tsdb_replay(db, NULL), 0);
+    CHECK_INT(open_range(db, 2 * RANGE, TIME_MAX_MS, &series, &warnings), 0);
+    CHECK_INT(series, 3);
+    CHECK_INT(warnings, 0);
+    CHECK_INT(count(db, 0, value_at), 3 * 180);
+    tsdb_close(db);
+}
+
+/* ---- churn */
+
+/* Each minute other series, as pods come and go; the server ends without warning now and then. */
+TEST (slots_that_are_given_out_again_mean_the_right_series_after_a_start) {
+    Tsdb *db = open_in(test_tmpdir());
+    for (int64_t minute = 0; minute < 30; minute++) {
+        for (int64_t t = minute * RANGE; t < (minute + 1) * RANGE; t += 5000) {
+            Appender *a;
+            CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
+            for (int i = 0; i < 50; i++) {
+                char name[16];
+                int number = (int)minute * 50 + i;
+                snprintf(name, sizeof(name), "s%d", number);
+                Label l[2] = {{LABEL_NAME, STR("m")}, {STR("series"), str_of(name)}};
+                SeriesRef ref = 0;
+                CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t, value_at(number, t)),
+                          APPEND_OK);
+            }
+            CHECK_INT(appender_commit(a), 0);
+        }
+        CHECK_INT(tsdb_maintain(db), 0);
+        if (minute % 4 == 3) {
+            tsdb_close(db);
+            db = open_in(test_tmpdir());
+        }
+        CHECK_INT(count(db, 0, value_at), 600 * (minute + 1));
+    }
+    tsdb_close(db);
+}
+
+/* ---- a full disk */
+
+typedef struct SmallDisk {
+    atomic_ulong left; /* bytes that files may still grow by */
+    atomic_bool on;
+} SmallDisk;
+
+static int little_room(void *arg, FileOp op, size_t *n) {
+    SmallDisk *d = arg;
+    if (op != FILE_OP_WRITE || !atomic_load(&d->on)) {
+        return 0;
+    }
+    if (atomic_load(&d->left) < *n) {
+        *n = 0;
+        return -ENOSPC;
+    }
+    atomic_fetch_sub(&d->left, *n);
+    return 0;
+}
+
+static int note_reserve(void *arg, const char *name) {
+    uint64_t size = 0;
+    int fd;
+    char *path = mem_printf("%s/%s", test_tmpdir(), name);
+    if (strcmp(name, "reserve") == 0 && file_open(path, O_RDONLY, 0, &fd) == 0) {
+        CHECK_INT(file_size(fd, &size), 0);
+        file_close(fd);
+        *(uint64_t *)arg = size;
+    }
+    mem_free(path);
+    return 0;
+}
+
+TEST (a_full_disk_gives_its_reserve_for_cleaning_up_and_takes_it_again) {
+    Tsdb *db;
+    TsdbOptions o = {.dir = test_tmpdir(),
+                     .block_range_ms = RANGE,
+                     .journal_segment_bytes = 4096,
+                     .reserve_bytes = 1 << 20};
+    SmallDisk disk = {0};
+    uint64_t reserve = 0;
+    TsdbStats st;
+    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+    log_set_fd(open("/dev/null", O_WRONLY));
+    CHECK_INT(tsdb_open(&o, &db, NULL), 0);
+    fill(db, 3, 0, 4 * RANGE, 1000);
+    CHECK_INT(file_each_name(test_tmpdir(), note_reserve, &reserve), 0);
+    CHECK_INT(reserve, 1 << 20);
+    file_fault_set(little_room, &disk);
+    atomic_store(&disk.on, true);
+    CHECK_INT(append_step(db, 3, 4 * RANGE, value_at), -ENOSPC);
+    CHECK_INT(tsdb_maintain(db), -ENOSPC);
+    atomic_store(&disk.on, false);
+    CHECK_INT(append_step(db, 3, 4 * RANGE, value_at), 0);
+    CHECK_INT(tsdb_maintain(db), 0);
+    tsdb_stats(db, &st);
+    CHECK(st.blocks >= 1);
+    file_fault_set(NULL, NULL);
+    CHECK_INT(count(db, 0, value_at), 3 * 241);
+    CHECK_INT(file_each_name(test_tmpdir(), note_reserve, &reserve), 0);
+    CHECK_INT(reserve, 1 << 20);
+    tsdb_close(db);
 }

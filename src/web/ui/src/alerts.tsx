@@ -1,8 +1,9 @@
 // Alerts: every alerting rule with its state, the active ones with their alerts.
 import { useState } from 'preact/hooks';
-import { type Group, type Rule, usePoll } from './api';
+import { rowsOf, useAlerts } from './alertrows';
+import type { Group, Rule } from './api';
 import { ago, clockText, count, severityRank } from './format';
-import { AlertRows, rowsOf } from './now';
+import { AlertRows } from './now';
 import { Badge, Choices, Empty, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText } from './parts';
 
 type State = 'all' | 'firing' | 'pending' | 'inactive';
@@ -30,11 +31,12 @@ function AlertingRule({ rule, group }: { rule: Rule; group: Group }) {
 }
 
 export function AlertsPage() {
-  const { data, error, at } = usePoll<{ groups: Group[] }>('rules', 5, { type: 'alert' });
-  const [text, setText] = useState(new URLSearchParams(location.search).get('q') ?? '');
-  const [state, setState] = useState<State>('all');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
-  const all = data.groups.flatMap((group) => group.rules.map((rule) => ({ group, rule })))
+  const { groups, error, at } = useAlerts();
+  const params = new URLSearchParams(location.search), asked = params.getAll('state');
+  const [text, setText] = useState(params.get('q') ?? params.get('search') ?? '');
+  const [state, setState] = useState<State>(asked.length === 1 && asked[0] in rank ? asked[0] as State : 'all');
+  if (!groups) return error ? <Problem error={error} /> : <Loading />;
+  const all = groups.flatMap((group) => group.rules.map((rule) => ({ group, rule })))
     .sort((a, b) => rank[a.rule.state ?? 'unknown'] - rank[b.rule.state ?? 'unknown']);
   const of = (s: State) => all.filter((r) => r.rule.state === s).length;
   const shown = all.filter(({ rule, group }) => (state === 'all' || rule.state === state) && (!text || matchesText(text,

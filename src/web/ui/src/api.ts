@@ -11,10 +11,16 @@ export interface Summary {
   rules?: { groups: number; rules: number; failing: number; slowGroups: number; pending: number; firing: number };
   tsdb?: { series: number; samplesAppended: number; blocks: number; blocksBytes: number };
 }
+export interface Delivery {
+  receiver: string; route: string; integration: string;
+  state: 'waiting' | 'sent' | 'failed' | 'retrying' | 'silenced' | 'inhibited' | 'unrouted';
+  at?: number; nextAt?: number; sentAt?: number; attempts?: number; lastError?: string;
+}
 export interface Alert {
   labels: Labels; annotations: Labels; state: 'pending' | 'firing'; activeAt: string; value: string;
-  keepFiringSince?: string;
+  keepFiringSince?: string; delivery?: Delivery[];
 }
+export interface LiveAlert extends Alert { fingerprint: string; rule: string; group: string; file: string; holdSeconds: number }
 export interface Rule {
   type: 'alerting' | 'recording'; name: string; query: string; health: 'ok' | 'err' | 'unknown'; lastError?: string;
   evaluationTime: number; lastEvaluation: string; labels?: Labels;
@@ -65,10 +71,19 @@ export async function ask<T>(path: string, params: Record<string, string> = {}, 
   return { data: body.data, warnings: body.warnings ?? [], infos: body.infos ?? [] };
 }
 
+// Changes something on the server. Browsers name the page's origin with it, and the server takes it from its own pages only.
+export async function change<T>(path: string, params: Record<string, string>): Promise<T> {
+  const response = await fetch(`api/v1/${path}?${new URLSearchParams(params).toString()}`, { method: 'POST' })
+    .catch(() => { throw new ApiError('The server does not answer.', 'network', 0); });
+  const body = await response.json().catch(() => ({})) as { status?: string; data?: T; error?: string; errorType?: string };
+  if (body.status !== 'success') throw new ApiError(body.error ?? `HTTP ${response.status}`, body.errorType ?? '', response.status);
+  return body.data as T;
+}
+
 export interface Polled<T> { data?: T; error?: ApiError; at: number; again: () => void }
 
 // Asks now and every few seconds, not while the page is hidden; keeps the last answer when one fails, and asks less often for
-// what takes long.
+// what takes long. Without a path nothing is asked.
 export function usePoll<T>(path: string, seconds: number, params: Record<string, string> = {}): Polled<T> {
   const [state, setState] = useState<{ data?: T; error?: ApiError; at: number }>({ at: 0 });
   const again = useRef(() => {});
@@ -78,7 +93,7 @@ export function usePoll<T>(path: string, seconds: number, params: Record<string,
     let timer = 0, busy = false;
     const run = async () => {
       window.clearTimeout(timer);
-      if (busy || document.hidden) return;
+      if (!path || busy || document.hidden) return;
       busy = true;
       const begun = performance.now();
       try {

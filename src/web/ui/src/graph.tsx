@@ -108,7 +108,7 @@ function optionsOf(p: GraphProps, names: string[], raw: Column[], width: number,
     } } },
     axes: [axis({ values: timeTicks, space: 70, size: 34 }), axis({ values: valueTicks, size: 56, gap: 4 })],
     series: [{}, ...names.map((_, k): uPlot.Series => ({
-      stroke: ink[k % colours], width: names.length > 200 ? 1 : 1.5, dash: dashes[Math.floor(k / colours) % dashes.length],
+      stroke: ink[k % colours], width: names.length > 200 ? 1 : 1.5, dash: names.length <= colours * dashes.length ? dashes[Math.floor(k / colours)] : undefined,
       fill: p.stacked || one ? () => `color-mix(in srgb, ${css(`--s${k % colours}`)} ${p.stacked ? 45 : 12}%, transparent)` : undefined,
       points: { show: (_u, _k, from, to) => to - from < 3 || lonely[k], size: 5 }, spanGaps: false }))],
     bands: p.stacked ? names.slice(1).map((_, k) => ({ series: [k + 2, k + 1] as [number, number] })) : undefined,
@@ -135,7 +135,7 @@ export function Graph(p: GraphProps) {
     const data = [x, ...(p.stacked ? stack(ys, shown) : ys)] as uPlot.AlignedData;
     const options = optionsOf(p, names, ys, box.current!.clientWidth, view.current, near);
     options.series.forEach((s, k) => { if (k) s.show = shown[k - 1]; });
-    return follow(new p.plotter(options, data, box.current!), box.current!);
+    return follow(() => new p.plotter(options, data, box.current!), box.current!);
   }, [x, ys, p.stacked, hidden]);
 
   // A click shows one series alone, or all again; with Ctrl or Shift it hides or shows that one.

@@ -128,7 +128,7 @@ export function Heatmap(p: PlotProps) {
   useEffect(() => {
     const w = view.current = new Window(p), width = box.current!.clientWidth, top = Math.max(1, cells.bounds.length - 1);
     const base = w.options();
-    return follow(new p.plotter({
+    return follow(() => new p.plotter({
       width, height: heightFor(width), legend: { show: false }, ...base,
       scales: { x: { time: true, range: () => [w.from, w.to] }, y: { range: () => [0, top] } },
       axes: [axis({ values: timeTicks, space: 70, size: 34, grid: { show: false } }), axis({ size: 64, gap: 4, grid: { show: false },

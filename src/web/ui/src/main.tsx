@@ -5,6 +5,7 @@ import { AlertsPage } from './alerts';
 import { Explore } from './explore';
 import { isUtc, setUtc } from './format';
 import { Now } from './now';
+import { QueriesPage } from './queries';
 import { RulesPage } from './rules';
 import { StatusPage } from './status';
 import { Strip } from './strip';
@@ -12,7 +13,7 @@ import { TargetsPage } from './targets';
 
 const pages: [path: string, name: string, key: string][] = [
   ['', 'Now', 'n'], ['query', 'Explore', 'e'], ['alerts', 'Alerts', 'a'], ['rules', 'Rules', 'r'],
-  ['targets', 'Targets', 't'], ['status', 'Status', 's']];
+  ['targets', 'Targets', 't'], ['queries', 'Queries', 'q'], ['status', 'Status', 's']];
 const parents: Record<string, string> = {
   flags: 'status', config: 'status', 'tsdb-status': 'status', 'alertmanager-discovery': 'status',
   'service-discovery': 'targets' };
@@ -52,7 +53,7 @@ applyTheme(storedTheme());
 
 const keys: [string, string][] = [
   ['/', 'search, or the query'], ['g n', 'Now'], ['g e', 'Explore'], ['g a', 'Alerts'], ['g r', 'Rules'],
-  ['g t', 'Targets'], ['g s', 'Status'], ['j k', 'next, previous row'], ['Enter', 'open the row; run the query'],
+  ['g t', 'Targets'], ['g q', 'Queries'], ['g s', 'Status'], ['j k', 'next, previous row'], ['Enter', 'open the row; run the query'],
   ['Shift Enter', 'new line in the query'], ['?', 'this list'], ['Esc', 'close, leave']];
 
 function Help({ onClose }: { onClose: () => void }) {
@@ -109,6 +110,7 @@ function Page({ path }: { path: string }) {
     case 'alerts': return <AlertsPage />;
     case 'rules': return <RulesPage />;
     case 'targets': return <TargetsPage />;
+    case 'queries': return <QueriesPage />;
     case 'service-discovery': return <TargetsPage discovery />;
     case '': return <Now />;
     default: return <StatusPage tab={path} />;

@@ -1,23 +1,13 @@
 // Now: what is wrong, the worst first. When nothing is: what is healthy.
 import { useState } from 'preact/hooks';
-import { type Alert, type Group, type Rule, type Summary, usePoll } from './api';
+import { type Group, type Summary } from './api';
+import { type Row, rowsOf, useAlerts } from './alertrows';
+import { Chips, Stories } from './delivery';
 import { ago, clockText, count, plural, severityRank, short, timeText } from './format';
+import { useFeed } from './live';
 import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, Text, exploreLink, labelsText, matchesText }
   from './parts';
-import { Spark } from './spark';
-
-export interface Row { alert: Alert; rule: Rule; group: Group; id: string }
-
-export function rowsOf(groups: Group[]): Row[] {
-  const rows: Row[] = [];
-  for (const group of groups)
-    for (const rule of group.rules)
-      for (const alert of rule.alerts ?? [])
-        rows.push({ alert, rule, group, id: `${group.file};${group.name};${JSON.stringify(alert.labels)}` });
-  return rows.sort((a, b) => Number(a.alert.state === 'pending') - Number(b.alert.state === 'pending')
-    || severityRank(a.alert.labels.severity) - severityRank(b.alert.labels.severity)
-    || b.alert.activeAt.localeCompare(a.alert.activeAt) || a.id.localeCompare(b.id));
-}
+import { Spark, watched } from './spark';
 
 // Where the alert stands between its condition and its notification.
 function Standing({ alert, rule }: Row) {
@@ -25,20 +15,35 @@ function Standing({ alert, rule }: Row) {
   if (alert.state === 'pending')
     return <span class="standing">{ago(held)} of {ago(wait)}
       <progress max={wait || 1} value={Math.min(held, wait)} aria-label="Time held" /></span>;
-  return alert.keepFiringSince ? <span class="standing">kept firing</span> : null;
+  return <>{alert.keepFiringSince && <span class="standing">kept firing</span>}
+    {alert.delivery && alert.delivery.length > 0 && <span class="chips"><Chips all={alert.delivery} /></span>}</>;
 }
 
-function Detail({ alert, rule, group }: Row) {
+// From the rule to whoever was told: what is watched, what it is now, how long it has been so, where that went.
+function Chain({ alert, rule, group }: Row) {
+  const { expr, limit } = watched(rule.query);
+  const held = Date.now() - Date.parse(alert.activeAt), wait = (rule.duration ?? 0) * 1000, firing = alert.state === 'firing';
+  return <ol class="chain">
+    <li class="is-good"><strong>Rule</strong><p>{rule.name} in <a href={`rules?q=${encodeURIComponent(group.name)}`}>{group.name}</a> <span class="dim">{group.file}</span></p>
+      <p><code>{rule.query}</code> <a href={exploreLink(rule.query, true)}>Explore</a></p></li>
+    <li class="is-good"><strong>Samples</strong><p><code>{expr}</code> is <b class="num">{String(Number(alert.value))}</b>
+      {limit !== undefined && <span class="dim"> against {limit}</span>} <a href={exploreLink(expr, true)}>Explore</a></p>
+      <Spark query={rule.query} labels={alert.labels} wide /></li>
+    <li class={firing ? 'is-good' : 'is-warn'}><strong>{firing ? 'Fires' : 'Pending'}</strong><p class="num">true since {timeText(Date.parse(alert.activeAt))}, {ago(held)}
+      {wait > 0 && (firing ? `, more than the ${ago(wait)} it had to hold` : `; fires after ${ago(wait)}, in ${ago(Math.max(0, wait - held))}`)}
+      {alert.keepFiringSince && `; over since ${timeText(Date.parse(alert.keepFiringSince))}, kept firing`}</p></li>
+    <li class={!firing ? '' : alert.delivery?.some((d) => d.state !== 'sent') ? 'is-warn' : 'is-good'}><strong>Told</strong>
+      {!firing ? <p class="dim">Nobody yet: it is only pending.</p> : alert.delivery === undefined ? <p class="dim">Not known: the live stream is not available.</p>
+        : alert.delivery.length ? <Stories all={alert.delivery} /> : <p class="dim">Not handed to a receiver yet.</p>}</li>
+  </ol>;
+}
+
+function Detail(row: Row) {
+  const notes = Object.entries(row.alert.annotations);
   return <div class="detail">
-    {Object.keys(alert.annotations).length > 0 && <dl class="pairs">{Object.entries(alert.annotations).map(([k, v]) =>
+    {notes.length > 0 && <dl class="pairs">{notes.map(([k, v]) =>
       <div key={k}><dt>{k}</dt><dd><Text value={v} /></dd></div>)}</dl>}
-    <dl class="pairs">
-      <div><dt>expression</dt><dd><code>{rule.query}</code> <a href={exploreLink(rule.query, true)}>Explore</a></dd></div>
-      <div><dt>value</dt><dd class="num">{String(Number(alert.value))}</dd></div>
-      <div><dt>{alert.state === 'firing' ? 'active since' : 'pending since'}</dt>
-        <dd class="num">{timeText(Date.parse(alert.activeAt))}{rule.duration ? `, must hold for ${ago(rule.duration * 1000)}` : ''}</dd></div>
-      <div><dt>rule</dt><dd>{rule.name} in <a href={`rules?q=${encodeURIComponent(group.name)}`}>{group.name}</a>, {group.file}</dd></div>
-    </dl>
+    <Chain {...row} />
   </div>;
 }
 
@@ -72,7 +77,7 @@ export function AlertRows({ rows }: { rows: Row[] }) {
 }
 
 function Healthy({ rules }: { rules: Group[] }) {
-  const { data: s } = usePoll<Summary>('status/summary', 15);
+  const { data: s } = useFeed<Summary, Summary>('summary', 'status/summary', {}, (x) => x);
   const alerting = rules.reduce((n, g) => n + g.rules.length, 0);
   return <Empty title="Nothing is wrong that a rule knows of.">
     <ul class="facts">
@@ -90,17 +95,17 @@ function Healthy({ rules }: { rules: Group[] }) {
 }
 
 export function Now() {
-  const { data, error, at } = usePoll<{ groups: Group[] }>('rules', 5, { type: 'alert' });
+  const { groups, error, at } = useAlerts();
   const [text, setText] = useState('');
   const [state, setState] = useState<'all' | 'firing' | 'pending'>('all');
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
-  const all = rowsOf(data.groups);
+  if (!groups) return error ? <Problem error={error} /> : <Loading />;
+  const all = rowsOf(groups);
   const of = (s: string) => all.filter((r) => r.alert.state === s).length;
   const rows = all.filter((r) => (state === 'all' || r.alert.state === state)
     && (!text || matchesText(text, labelsText(r.alert.labels), labelsText(r.alert.annotations))));
   return <>
     {error && <Problem error={error}><span> Shown is what was true at {clockText(at)}.</span></Problem>}
-    {all.length === 0 ? <Healthy rules={data.groups} /> : <>
+    {all.length === 0 ? <Healthy rules={groups} /> : <>
       <div class="bar"><Search value={text} onValue={setText} label="Filter by label or text" />
         <Choices label="State" value={state} onValue={setState} all={[{ value: 'all', label: 'All', n: all.length },
           { value: 'firing', label: 'Firing', n: of('firing') }, { value: 'pending', label: 'Pending', n: of('pending') }]} />

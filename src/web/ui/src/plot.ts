@@ -10,7 +10,13 @@ export interface PlotProps {
   onZoom: (from: number, to: number) => void;
 }
 
-export const css = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// Colours of the page, looked up once until the page changes its look.
+const looks = new Map<string, string>();
+export function css(name: string): string {
+  let value = looks.get(name);
+  if (value === undefined) looks.set(name, value = getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return value;
+}
 const two = (n: number) => String(n).padStart(2, '0');
 
 // What all series have in common is said once; what is left tells them apart.
@@ -113,13 +119,15 @@ export class Window {
 }
 
 // Follows the width of its box and the colours of the page until it is told to end.
-export function follow(u: uPlot, box: HTMLElement): () => void {
+export function follow(make: () => uPlot, box: HTMLElement): () => void {
+  looks.clear();
+  const u = make();
   const size = new ResizeObserver(() => {
     const w = box.clientWidth;
     if (w && w !== u.width) u.setSize({ width: w, height: u.height });
   });
   size.observe(box);
-  const redraw = () => u.redraw(false, true);
+  const redraw = () => { looks.clear(); u.redraw(false, true); };
   const theme = new MutationObserver(redraw), media = matchMedia('(prefers-color-scheme: dark)');
   theme.observe(document.documentElement, { attributes: true });
   media.addEventListener('change', redraw);

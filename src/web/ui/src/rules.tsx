@@ -1,6 +1,7 @@
 // Rules: groups in the order of their files, each rule with its health and its last evaluation.
 import { useState } from 'preact/hooks';
 import { type Group, type Rule, usePoll } from './api';
+import { type Rows, useLive } from './live';
 import { ago, clockText, durationText, plural, since, timeText, tookText } from './format';
 import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText } from './parts';
 
@@ -31,10 +32,23 @@ function GroupBox({ group }: { group: Group }) {
   </section>;
 }
 
+type Told = Pick<Rule, 'health' | 'lastEvaluation' | 'evaluationTime' | 'lastError'>;
+
+// The rules are asked for once in a while; how they fare is told by the stream.
+function useRules() {
+  const live = useLive<Rows<Told>>('rules');
+  const asked = usePoll<{ groups: Group[] }>('rules', live.off ? 5 : 30, { exclude_alerts: 'true' });
+  if (live.off || !live.value || !asked.data) return asked;
+  const told = live.value;
+  const groups = asked.data.groups.map((g) => ({ ...g, rules: g.rules.map((r, i) =>
+    ({ ...r, lastError: undefined, ...told.get(`${g.file}\x01${g.name}\x01${i}`) })) }));
+  return { data: { groups }, at: live.at, error: undefined };
+}
+
 export function RulesPage() {
   const params = new URLSearchParams(location.search);
-  const { data, error, at } = usePoll<{ groups: Group[] }>('rules', 5, { exclude_alerts: 'true' });
-  const [text, setText] = useState(params.get('q') ?? '');
+  const { data, error, at } = useRules();
+  const [text, setText] = useState(params.get('q') ?? params.get('search') ?? '');
   const [state, setState] = useState<State>(params.get('state') === 'err' ? 'err' : 'all');
   if (!data) return error ? <Problem error={error} /> : <Loading />;
   const all = data.groups.flatMap((g) => g.rules);

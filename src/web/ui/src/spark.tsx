@@ -67,7 +67,7 @@ function path(values: Point[], min: number, max: number, end: number): string {
   return d;
 }
 
-export function Spark({ query, labels }: { query: string; labels: Labels }) {
+export function Spark({ query, labels, wide = false }: { query: string; labels: Labels; wide?: boolean }) {
   const box = useRef<HTMLSpanElement>(null);
   const [series, setSeries] = useState<Series | null>();
   const { expr, limit } = watched(query);
@@ -89,8 +89,9 @@ export function Spark({ query, labels }: { query: string; labels: Labels }) {
   if (min === max) { min -= 1; max += 1; }
   const end = Date.now() / 1000;
   const at = limit === undefined ? 0 : height - 2 - ((limit - min) / (max - min)) * (height - 4);
-  return <span class="spark" ref={box}>{numbers.length > 0 &&
-    <svg viewBox={`0 0 ${width} ${height}`} width={width} height={height} role="img"
+  return <span class={wide ? 'spark wide' : 'spark'} ref={box}>{numbers.length > 0 &&
+    <svg viewBox={`0 0 ${width} ${height}`} width={wide ? undefined : width} height={wide ? undefined : height} role="img"
+      preserveAspectRatio={wide ? 'none' : undefined}
       aria-label={`Last 24 hours: from ${short(Math.min(...numbers))} to ${short(Math.max(...numbers))}`}>
       {limit !== undefined && <line x1="0" x2={width} y1={at} y2={at} class="limit" />}
       <path d={path(values, min, max, end)} class={numbers.length === 1 ? 'one' : undefined} /></svg>}</span>;

@@ -1,8 +1,9 @@
 // Status: what this process is, how it was started, what it stores.
 import { useState } from 'preact/hooks';
 import { usePoll } from './api';
-import { ago, bytes, count, timeText } from './format';
-import { CopyButton, Empty, Loading, Many, Problem, Search, exploreLink, matchesText } from './parts';
+import { ago, timeText } from './format';
+import { CopyButton, Empty, Loading, Many, Problem, Search, matchesText } from './parts';
+import { Storage } from './storage';
 
 const tabs: [string, string][] = [['status', 'Runtime'], ['tsdb-status', 'Storage'], ['config', 'Configuration'],
   ['flags', 'Flags'], ['alertmanager-discovery', 'Alertmanagers']];
@@ -30,59 +31,6 @@ function Runtime() {
       ['Application', b.application ?? ''], ['Version', b.revision], ['Speaks the API of', `Prometheus ${b.version}`],
     ]} /><p class="links"><a href="metrics" target="_blank">Own metrics</a> <a href="-/ready" target="_blank">Ready</a> <a href="-/healthy" target="_blank">Healthy</a></p></section>
   </div>;
-}
-
-interface Count { name: string; value: number }
-interface TsdbStatus { headStats: { numSeries: number; numLabelPairs: number; chunkCount: number; minTime: number; maxTime: number };
-  seriesCountByMetricName: Count[]; labelValueCountByLabelName: Count[]; memoryInBytesByLabelName: Count[];
-  seriesCountByLabelValuePair: Count[] }
-interface Block { ulid: string; minTime: number; maxTime: number; compaction: { level: number };
-  stats: { numSamples: number; numSeries: number; numChunks: number; numBytes: number } }
-
-const quote = (s: string) => JSON.stringify(s);
-
-function Bars({ title, rows, total, format = count, link }:
-  { title: string; rows: Count[]; total?: number; format?: (n: number) => string; link?: (name: string) => string }) {
-  const max = Math.max(1, ...rows.map((r) => r.value));
-  return <section class="card"><h2>{title}</h2>
-    <table class="bars"><tbody>{rows.map((r) => <tr key={r.name}>
-      <th scope="row">{link ? <a href={link(r.name)}>{r.name}</a> : r.name}</th>
-      <td class="meter"><meter min={0} max={max} value={r.value} aria-label={`${r.name}: ${r.value}`} /></td>
-      <td class="num">{format(r.value)}</td>
-      {total ? <td class="num dim">{((r.value / total) * 100).toFixed(1)} %</td> : null}
-    </tr>)}</tbody></table></section>;
-}
-
-function Storage() {
-  const [limit, setLimit] = useState('10');
-  const { data, error } = usePoll<TsdbStatus>('status/tsdb', 15, { limit });
-  const { data: blocks } = usePoll<{ blocks: Block[] }>('status/tsdb/blocks', 15);
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
-  const h = data.headStats;
-  return <>
-    <section class="card"><h2>In memory</h2><dl class="tiles">
-      <div><dt>Series</dt><dd>{count(h.numSeries)}</dd></div><div><dt>Label pairs</dt><dd>{count(h.numLabelPairs)}</dd></div>
-      <div><dt>Chunks</dt><dd>{count(h.chunkCount)}</dd></div>
-      {h.minTime <= h.maxTime && <><div><dt>From</dt><dd class="time">{timeText(h.minTime)}</dd></div><div><dt>To</dt><dd class="time">{timeText(h.maxTime)}</dd></div></>}
-    </dl></section>
-    <div class="bar"><label>Show the largest <select value={limit} onChange={(e) => setLimit(e.currentTarget.value)}>
-      {['10', '25', '100'].map((n) => <option key={n}>{n}</option>)}</select></label></div>
-    <div class="columns">
-      <Bars title="Series by metric" rows={data.seriesCountByMetricName} total={h.numSeries} link={(n) => exploreLink(`{__name__=${quote(n)}}`)} />
-      <Bars title="Values by label" rows={data.labelValueCountByLabelName} link={(n) => exploreLink(`count by (${/^[a-zA-Z_]\w*$/.test(n) ? n : quote(n)}) ({__name__!=""})`)} />
-      <Bars title="Series by label pair" rows={data.seriesCountByLabelValuePair} total={h.numSeries} link={(n) => {
-        const at = n.indexOf('=');
-        return exploreLink(`count by (__name__) ({${n.slice(0, at)}=${quote(n.slice(at + 1))}})`);
-      }} />
-      <Bars title="Bytes by label" rows={data.memoryInBytesByLabelName} format={bytes} />
-    </div>
-    <section class="card"><h2>Blocks</h2>{blocks?.blocks.length ? <div class="scroll" role="region" aria-label="Blocks" tabIndex={0}><table class="grid"><thead><tr><th>Block</th><th>From</th><th>To</th>
-      <th>Level</th><th>Series</th><th>Samples</th><th>Size</th></tr></thead><tbody>{blocks.blocks.map((b) => <tr key={b.ulid}>
-        <td><code>{b.ulid}</code></td><td class="num">{timeText(b.minTime)}</td><td class="num">{timeText(b.maxTime)}</td>
-        <td class="num">{b.compaction.level}</td><td class="num">{count(b.stats.numSeries)}</td>
-        <td class="num">{count(b.stats.numSamples)}</td><td class="num">{bytes(b.stats.numBytes)}</td></tr>)}</tbody></table></div>
-      : <p class="dim">No block has been cut yet: all is in memory and in the journal.</p>}</section>
-  </>;
 }
 
 // Keys, strings and comments of a YAML line told apart, enough to read by.

@@ -1,11 +1,21 @@
 // Targets: what is scraped, the broken ones first; under discovery, what was found and dropped.
 import { useState } from 'preact/hooks';
-import { type Labels, type Target, type Targets, usePoll } from './api';
+import { type ApiError, type Labels, type Target, type Targets, usePoll } from './api';
 import { clockText, count, plural, since, timeText, tookText } from './format';
+import { type Rows, useLive } from './live';
 import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText } from './parts';
+import { Steps } from './relabel';
 
 type State = 'all' | 'up' | 'down' | 'unknown';
 const rank: Record<string, number> = { down: 0, unknown: 1, up: 2 };
+
+// The stream leaves out what discovery found: it is asked for when a row is opened.
+function Discovered({ t }: { t: Target }) {
+  const { data } = usePoll<Targets>(t.discoveredLabels ? '' : 'targets', 0, { state: 'active', scrapePool: t.scrapePool });
+  const found = t.discoveredLabels ?? data?.activeTargets.find((x) => x.scrapeUrl === t.scrapeUrl)?.discoveredLabels;
+  if (!found) return <p class="dim">Loading…</p>;
+  return <Steps pool={t.scrapePool} before={found} />;
+}
 
 function TargetRow({ t }: { t: Target }) {
   const [open, setOpen] = useState(false);
@@ -20,10 +30,10 @@ function TargetRow({ t }: { t: Target }) {
     </button>
     {open && <div class="detail"><dl class="pairs">
       <div><dt>last scrape</dt><dd class="num">{timeText(Date.parse(t.lastScrape))}, every {t.scrapeInterval}, timeout {t.scrapeTimeout}</dd></div>
-      <div><dt>labels</dt><dd><LabelList labels={t.labels} /></dd></div>
-      <div><dt>discovered</dt><dd><LabelList labels={t.discoveredLabels} /></dd></div>
+      <div><dt>scrape pool</dt><dd><a href={`targets?pool=${encodeURIComponent(t.scrapePool)}`}>{t.scrapePool}</a></dd></div>
       <div><dt>address</dt><dd>{/^https?:/.test(t.globalUrl) ? <a href={t.globalUrl} rel="noopener noreferrer" target="_blank">{t.globalUrl}</a>
         : t.globalUrl} · <a href={exploreLink(up, true)}>Explore up</a></dd></div>
+      <div><dt>discovered</dt><dd><Discovered t={t} /></dd></div>
     </dl></div>}
   </div>;
 }
@@ -31,11 +41,15 @@ function TargetRow({ t }: { t: Target }) {
 interface Found { key: string; dropped: boolean; pool: string; before: Labels; after?: Labels }
 
 function FoundRow({ f }: { f: Found }) {
-  return <div class={`target ${f.dropped ? 'dropped' : 'up'}`} data-row tabIndex={-1}><div class="row">
-    <span class="c-state"><Badge state={f.dropped ? 'dropped' : 'active'} /></span>
-    <span class="c-name"><LabelList labels={f.before} /></span>
-    <span class="c-labels">{f.after ? <LabelList labels={f.after} /> : <span class="dim">dropped by relabelling</span>}</span>
-  </div></div>;
+  const [open, setOpen] = useState(false);
+  return <div class={`target ${f.dropped ? 'dropped' : 'up'}${open ? ' open' : ''}`}>
+    <button type="button" class="row" data-row aria-expanded={open} onClick={() => setOpen(!open)}>
+      <span class="c-state"><Badge state={f.dropped ? 'dropped' : 'active'} /></span>
+      <span class="c-name"><LabelList labels={f.before} /></span>
+      <span class="c-labels">{f.after ? <LabelList labels={f.after} /> : <span class="dim">dropped by relabelling</span>}</span>
+    </button>
+    {open && <div class="detail"><Steps pool={f.pool} before={f.before} said /></div>}
+  </div>;
 }
 
 function Discovery({ data, text, pool }: { data: Targets; text: string; pool: string }) {
@@ -49,12 +63,21 @@ function Discovery({ data, text, pool }: { data: Targets; text: string; pool: st
     : <Empty title="Nothing was discovered that matches." />;
 }
 
+const noneDropped = (activeTargets: Target[]): Targets => ({ activeTargets, droppedTargets: [], droppedTargetCounts: null });
+
+function useTargets(discovery: boolean): { data?: Targets; error?: ApiError; at: number } {
+  const live = useLive<Rows<Target>>(discovery ? 'summary' : 'targets');
+  const polled = usePoll<Targets>(discovery || live.off ? 'targets' : '', discovery ? 15 : 5, { state: discovery ? 'any' : 'active' });
+  if (discovery || live.off) return polled;
+  return { data: live.value && noneDropped([...live.value.values()]), at: live.at };
+}
+
 export function TargetsPage({ discovery = false }: { discovery?: boolean }) {
   const params = new URLSearchParams(location.search);
-  const { data, error, at } = usePoll<Targets>('targets', 5, { state: discovery ? 'any' : 'active' });
+  const { data, error, at } = useTargets(discovery);
   const [text, setText] = useState(params.get('search') ?? '');
   const [pool, setPool] = useState(params.get('pool') ?? params.get('scrapePool') ?? '');
-  const asked = params.get('state') ?? params.get('health');
+  const several = [...params.getAll('state'), ...params.getAll('health')], asked = several.length === 1 ? several[0] : '';
   const [state, setState] = useState<State>(asked === 'down' || asked === 'up' || asked === 'unknown' ? asked : 'all');
   if (!data) return error ? <Problem error={error} /> : <Loading />;
   const all = data.activeTargets;

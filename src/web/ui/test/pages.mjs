@@ -80,6 +80,15 @@ async function run() {
   await see('1 failing');
   await page.locator('.alert .row').first().click();
   await see('runbooks.example');
+  await page.locator('.chip.warn', { hasText: /retry \d+ after HTTP 503/ }).first().waitFor();
+  await page.locator('.chip.good', { hasText: /sent \d\d:\d\d/ }).first().waitFor();
+  await page.locator('.stories li', { hasText: 'HTTP 503' }).waitFor();
+  assert.equal(await page.locator('.chain > li').count(), 4);
+  await page.locator('.strip', { hasText: /Ingest[\d.]+k?\/s/ }).waitFor();
+  const values = async () => (await page.locator('.alert .c-since').allTextContents()).join();
+  const before = await values(), asked = requests.length; // nothing is asked for: the stream tells
+  await page.waitForFunction((old) => [...document.querySelectorAll('.alert .c-since')].map((e) => e.textContent).join() !== old, before);
+  assert.deepEqual(requests.slice(asked).filter((r) => !/query_range|rules/.test(r)), []);
   assert.equal(await page.locator('a[href^="javascript"]').count(), 0);
   assert.equal(await page.locator('dd a[href="https://runbooks.example/high-load"]').count(), 1);
   await check('now');
@@ -107,7 +116,20 @@ async function run() {
   await check('targets');
   await open('service-discovery');
   await see('dropped by relabelling');
+  await page.locator('.target.dropped .row').click();
+  await page.locator('.steps', { hasText: 'drops the target' }).waitFor();
   await check('discovery');
+
+  // Queries: one that takes long is seen and ended
+  await open('queries');
+  await see('Since the start');
+  await page.locator('.queries', { hasText: 'max by (job) (load)' }).waitFor();
+  const long = fetch(`${url}/api/v1/query?query=${encodeURIComponent('sum_over_time(sum_over_time(timestamp(vector(time()))[1d:1s])[2d:1s])')}`);
+  await page.getByRole('button', { name: /^Kill query/ }).click();
+  const ended = await (await long).json();
+  assert.equal(ended.status, 'error', 'the query that was killed');
+  await see('No query runs');
+  await check('queries');
 
   // Explore: a table, completion, an error, a graph
   await open('query');
@@ -181,6 +203,8 @@ async function run() {
   await open('tsdb-status');
   await see('Series by metric');
   await page.locator('.bars a').nth(8).waitFor();
+  await page.getByRole('button', { name: /^drop… / }).first().click();
+  await page.locator('.draft', { hasText: 'metric_relabel_configs' }).waitFor();
   await check('storage');
   await open('config');
   await see('scrape_configs');
@@ -191,6 +215,19 @@ async function run() {
   await open('alertmanager-discovery');
   await see('No Alertmanager');
   await check('alertmanagers');
+
+  // Without the stream the pages ask
+  await page.route('**/api/v1/live?*', (r) => r.fulfill({ status: 503, body: '' }));
+  await open('');
+  await page.locator('.alert.firing').nth(2).waitFor();
+  await page.locator('.strip', { hasText: '3 firing' }).waitFor();
+  await open('targets');
+  await see('connection refused');
+  await page.locator('.target.down .row').click();
+  await see('__metrics_path__');
+  await page.unroute('**/api/v1/live?*');
+  assert.deepEqual(said.filter((s) => !/status of 503/.test(s)), []);
+  said = [];
 
   // Nothing wrong, under a prefix
   await open('', quietUrl);
