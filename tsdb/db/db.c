@@ -154,6 +154,18 @@ static void make_metrics(DbMetrics *m) {
         .tombstone_seconds = metric_summary(
             "prometheus_tsdb_tombstone_cleanup_seconds",
             "The time taken to recompact blocks to remove tombstones.", NULL, NULL, 0),
+        .scrub_bytes =
+            metric_counter("narthex_tsdb_scrub_bytes_total",
+                           "Bytes of blocks read only to see that they are whole.", NULL),
+        .scrub_blocks = metric_counter("narthex_tsdb_scrub_blocks_total",
+                                       "Blocks that were read so to their end.", NULL),
+        .scrub_failures = metric_counter("narthex_tsdb_scrub_failures_total",
+                                         "Blocks that were found damaged so.", NULL),
+        .scrub_progress =
+            metric_gauge("narthex_tsdb_scrub_progress_ratio",
+                         "Share of the bytes of blocks that this round has read.", NULL),
+        .scrub_finished = metric_gauge("narthex_tsdb_scrub_finished_timestamp_seconds",
+                                       "When a round over all blocks last came to its end.", NULL),
         .merge_progress = metric_gauge("narthex_tsdb_compaction_progress_ratio",
                                        "Share of the compaction under way that is done.", NULL),
         .merge_blocks =

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "base/map.h"
+#include "tsdb/block/block_scrub.h"
 #include "tsdb/compact/compact.h"
 #include "tsdb/db/block_list.h"
 #include "tsdb/head/head.h"
@@ -12,8 +13,16 @@ typedef struct DbMetrics {
     Metric *blocks_loaded, *blocks_bytes, *lowest, *lowest_seconds, *compactions,
         *compactions_failed, *compactions_triggered, *compaction_seconds, *time_retentions,
         *size_retentions, *tombstone_seconds, *merge_progress, *merge_blocks, *limit_percentage,
-        *limit_bytes, *limit_seconds, *reloads, *reloads_failed, *replay_seconds, *clean_start;
+        *limit_bytes, *limit_seconds, *reloads, *reloads_failed, *replay_seconds, *clean_start,
+        *scrub_bytes, *scrub_blocks, *scrub_failures, *scrub_progress, *scrub_finished;
 } DbMetrics;
+
+/* The slow reading of all blocks; of the maintenance only. */
+typedef struct DbScrub {
+    BlockScrub state;
+    bool finished; /* a round, at this time */
+    int64_t finished_ns;
+} DbScrub;
 
 struct Tsdb {
     Storage base;
@@ -43,6 +52,7 @@ struct Tsdb {
     atomic_uint_fast64_t merge_samples, merged_samples;
     _Atomic int64_t retention_ms;
     atomic_uint_fast64_t retention_bytes;
+    DbScrub scrub;
     DbMetrics metrics;
 };
 
@@ -87,6 +97,8 @@ uint64_t db_size_limit(Tsdb *db);
 int db_write_head_tombstones(Tsdb *db, const Tombstones *t);
 /* Drops what speaks of times that are no longer the head's. */
 void db_trim_head_tombstones(Tsdb *db);
+/* Reads a further share of the blocks. 0; what failed is told, its block marked. */
+int db_scrub(Tsdb *db);
 int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret);
 int64_t db_range_max(const Tsdb *db);
 

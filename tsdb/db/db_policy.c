@@ -135,6 +135,9 @@ int db_downsample(Tsdb *db, const BlockEntry *e, int64_t resolution, char id[BLO
         return err_trace(r);
     }
     r = write_downsampled(db, e, resolution, w);
+    if (r == 0 && block_is_bad(e->block)) {
+        r = -EBADMSG; /* a page that could not be read was taken for zeros */
+    }
     r = r < 0 ? r : block_writer_finish(w, id);
     block_writer_free(w);
     return r < 0 ? err_trace(r) : r;
