@@ -26,6 +26,7 @@
 
 #define RANGE_DEFAULT_MS (2 * HOUR_MS)
 #define RANGE_MAX_CEILING_MS (31 * DAY_MS)
+#define SEGMENT_BYTES_DEFAULT (UINT64_C(128) << 20)
 #define FORMAT_NAME "narthex-tsdb "
 #define FORMAT_VERSION 1
 
@@ -318,6 +319,7 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     db->lock_fd = -1;
     db->replay_threads = o->replay_threads;
     db->reserve_bytes = o->reserve_bytes;
+    db->segment_bytes = o->journal_segment_bytes ? o->journal_segment_bytes : SEGMENT_BYTES_DEFAULT;
     atomic_init(&db->replaying, true);
     atomic_init(&db->retention_ms, o->retention_ms);
     atomic_init(&db->retention_bytes, o->retention_bytes);

@@ -39,9 +39,10 @@ struct Tsdb {
     BlockList *blocks;
     atomic_size_t bad_blocks; /* that are left out of `blocks` */
     uint64_t reserve_bytes;
-    bool reserve_used;     /* it is given up; by maintenance */
-    atomic_bool replaying; /* the head is not there for queriers yet */
-    int64_t bound;         /* and its samples are not older */
+    uint64_t segment_bytes; /* of the journal */
+    bool reserve_used;      /* it is given up; by maintenance */
+    atomic_bool replaying;  /* the head is not there for queriers yet */
+    int64_t bound;          /* and its samples are not older */
     unsigned replay_threads;
     atomic_bool stopping;          /* no more maintenance */
     pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
@@ -101,6 +102,14 @@ void db_trim_head_tombstones(Tsdb *db);
 int db_scrub(Tsdb *db);
 int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret);
 int64_t db_range_max(const Tsdb *db);
+
+/* ---- the journal against blocks and chunk files (db_journal.c); maintenance only */
+
+/* A block was cut: memory and journal of it go. */
+int db_trim_journal(Tsdb *db);
+/* When the journal has grown long: samples that are in durable files of full chunks leave it, so
+ * that a start has little to read. */
+int db_shorten_journal(Tsdb *db);
 
 /* ---- disk space kept for maintenance (db_reserve.c) */
 

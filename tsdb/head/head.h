@@ -146,6 +146,11 @@ void head_truncate(Head *h, int64_t mint);
 bool head_collect(Head *h);
 /* The postings of live series that match; the index lock is held. */
 int head_select_ids(Head *h, const Matcher *m, size_t n, const atomic_bool *cancel, Ids *ret);
+/* Open chunks that began before `before` become full ones. Where the oldest of the others begins;
+ * INT64_MAX when there is none. */
+int64_t head_spill(Head *h, int64_t before);
+/* Those that are journalled are applied. */
+void head_wait_for_commits(Head *h);
 /* Begins a new round. Whenever maintenance runs. */
 void head_next_round(Head *h);
 /* JournalFillFn: all series, a part at each call. */

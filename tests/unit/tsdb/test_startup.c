@@ -374,3 +374,29 @@ TEST (a_full_disk_gives_its_reserve_for_cleaning_up_and_takes_it_again) {
     CHECK_INT(reserve, 1 << 20);
     tsdb_close(db);
 }
+
+/* ---- a long journal */
+
+TEST (what_is_in_durable_full_chunks_leaves_the_journal) {
+    Tsdb *db = open_in(test_tmpdir());
+    TsdbStats st;
+    uint64_t most = 0;
+    for (int64_t t = 0; t < 20 * RANGE; t += 250) {
+        CHECK_INT(append_step(db, t < 30000 ? 9 : 8, t, value_at), 0); /* one ends early */
+        if (t % 5000 == 0) {
+            CHECK_INT(tsdb_maintain(db), 0);
+            tsdb_stats(db, &st);
+            most = MAX(most, st.journal_bytes);
+        }
+        if (t % 97000 == 0) {
+            tsdb_close(db);
+            db = open_in(test_tmpdir());
+            CHECK_INT(count(db, 0, value_at), MIN(t / 250 + 1, 120) + 8 * (t / 250 + 1));
+        }
+    }
+    CHECK(most < 24000); /* a range alone is three times as much */
+    tsdb_close(db);
+    db = open_in(test_tmpdir());
+    CHECK_INT(count(db, 0, value_at), 120 + 8 * 4800);
+    tsdb_close(db);
+}
