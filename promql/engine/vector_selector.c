@@ -40,10 +40,10 @@ static int add_use(Eval *ev, const Node *n, const SelectHints *h) {
     Selection *s = NULL;
     for (size_t i = 0; i < ev->selections.n && !s; i++) {
         Selection *x = ev->selections.v[i];
-        /* What a function over a range reads may depend on the function: downsampled data. */
-        bool same_use = x->hints.range_ms == h->range_ms &&
-                        (h->range_ms == 0 || str_eq(x->hints.func, h->func));
-        if (same_use && x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
+        /* Old samples may be kept in a coarser form, of which each takes what it reads. */
+        bool alike = x->hints.range_ms == h->range_ms &&
+                     select_hints_reading(&x->hints) == select_hints_reading(h);
+        if (alike && x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
             same_matchers(x->matchers, x->n_matchers, n->vector.matchers, n->vector.n_matchers)) {
             s = x;
             s->hints.sorted |= h->sorted;

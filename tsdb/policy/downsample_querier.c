@@ -27,39 +27,18 @@ typedef struct Reading {
 
 /* ---- which */
 
-static bool is_one_of(Str s, const char *const *names, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        if (str_eqc(s, names[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-#define IS(func, ...)                                                                              \
-    is_one_of(func, (const char *const[]){__VA_ARGS__},                                            \
-              sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
-
 static Reading reading_of(const SelectHints *h) {
     int64_t range = h->range_ms, fine = MAX(range / RANGE_PARTS, INT64_C(1000));
-    if (range == 0) {
-        int64_t lookback = h->lookback_ms ? h->lookback_ms : LOOKBACK_DEFAULT_MS;
-        return (Reading){COLUMN_LAST, COLUMNS, SHAPE_HOLD, lookback};
+    int64_t lookback = h->lookback_ms ? h->lookback_ms : LOOKBACK_DEFAULT_MS;
+    switch (select_hints_reading(h)) {
+    case READ_COUNTER: return (Reading){COLUMN_LAST, COLUMN_INCREASE, SHAPE_COUNTER, fine};
+    case READ_LINE: return (Reading){COLUMN_LAST, COLUMNS, SHAPE_LINE, fine};
+    case READ_MIN: return (Reading){COLUMN_MIN, COLUMNS, SHAPE_FLAT, range};
+    case READ_MAX: return (Reading){COLUMN_MAX, COLUMNS, SHAPE_FLAT, range};
+    case READ_SUM: return (Reading){COLUMN_SUM, COLUMN_COUNT, SHAPE_SPREAD, range};
+    case READ_LAST: break;
     }
-    if (IS(h->func, "rate", "increase", "irate", "resets")) {
-        return (Reading){COLUMN_LAST, COLUMN_INCREASE, SHAPE_COUNTER, fine};
-    }
-    if (IS(h->func, "delta", "idelta", "deriv", "predict_linear", "double_exponential_smoothing")) {
-        return (Reading){COLUMN_LAST, COLUMNS, SHAPE_LINE, fine};
-    }
-    if (IS(h->func, "min_over_time", "max_over_time")) {
-        bool min = h->func.p[1] == 'i';
-        return (Reading){min ? COLUMN_MIN : COLUMN_MAX, COLUMNS, SHAPE_FLAT, range};
-    }
-    if (IS(h->func, "sum_over_time", "avg_over_time", "count_over_time")) {
-        return (Reading){COLUMN_SUM, COLUMN_COUNT, SHAPE_SPREAD, range};
-    }
-    return (Reading){COLUMN_LAST, COLUMNS, SHAPE_HOLD, range};
+    return (Reading){COLUMN_LAST, COLUMNS, SHAPE_HOLD, range > 0 ? range : lookback};
 }
 
 /* ---- points of a window */
