@@ -332,6 +332,7 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     pthread_rwlock_init(&db->view_lock, NULL);
     pthread_mutex_init(&db->publish_lock, NULL);
     pthread_mutex_init(&db->maintain_lock, NULL);
+    pthread_mutex_init(&db->metric_counts_lock, NULL);
     make_metrics(&db->metrics);
     int r = open_folder(db, o, problem);
     if (r == 0) {
@@ -372,6 +373,7 @@ void tsdb_close(Tsdb *db) {
     pthread_mutex_destroy(&db->maintain_lock);
     tsdb_policies_unref(db->policies);
     u64_map_deinit(&db->kept);
+    db_explore_deinit(db);
     mem_free(db->dir);
     mem_free(db);
 }
