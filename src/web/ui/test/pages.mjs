@@ -101,6 +101,14 @@ async function run() {
   await page.locator('dialog[open]').waitFor();
   await check('keys');
   await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+k');
+  await page.locator('.palette [role=combobox]').fill('load');
+  await page.locator('.palette [role=option]', { hasText: 'load' }).first().waitFor();
+  await check('palette');
+  await page.locator('.palette [role=combobox]').fill('explo');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**/query');
+  await page.goBack();
   await page.keyboard.press('/');
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('type')), 'search');
 
@@ -166,6 +174,12 @@ async function run() {
   await page.getByRole('button', { name: 'Stacked' }).first().click();
   await page.waitForURL('**display_mode=stacked*');
   await check('stacked');
+  await open('query?g0.expr=sum by (job) (rate(wait_seconds_count[5s])) / 2&g0.tab=explain&g0.range_input=1m');
+  await page.locator('.nodes tbody tr').nth(2).waitFor();
+  await page.locator('.nodes tbody tr').last().hover();
+  await check('explain');
+  await open('query?g0.expr=up{job="nowhere"}+%2B+1&g0.tab=explain');
+  await see('no series matches');
   await open('graph?g0.expr=up&g0.tab=1');
   await page.waitForURL('**/query?g0.expr=up&g0.tab=1');
   await page.locator('.results .row').nth(1).waitFor();
@@ -189,6 +203,12 @@ async function run() {
   await page.waitForURL('**g0.expr=*');
 
   // Alerts, rules, status
+  await open('alerts?search=load&state=firing');
+  await page.locator('.rule').first().waitFor();
+  assert.equal(await page.locator('.rules > .rule').count(), 1);
+  await page.locator('[type=search]').fill('nothing of this');
+  await see('No rule matches');
+  assert.ok(page.url().includes('search=nothing'), page.url());
   await open('alerts');
   await see('Never');
   await check('alerts');
@@ -205,6 +225,8 @@ async function run() {
   await page.locator('.bars a').nth(8).waitFor();
   await page.getByRole('button', { name: /^drop… / }).first().click();
   await page.locator('.draft', { hasText: 'metric_relabel_configs' }).waitFor();
+  await page.getByRole('button', { name: 'Compare with an hour ago' }).click();
+  await see('how many more than an hour ago');
   await check('storage');
   await open('config');
   await see('scrape_configs');
