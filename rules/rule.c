@@ -266,3 +266,7 @@ AlertBatch *rule_alerts_to_send(Rule *r, const EvalContext *cx) {
     vec_free(&due);
     return b;
 }
+
+const char *rule_template_function(size_t i) {
+    return i < PROM_FUNCS.n ? PROM_FUNCS.v[i].name : NULL;
+}

@@ -206,6 +206,9 @@ int promql_check(const PromqlEngine *e, Str query, PromqlType *ret_type, Problem
 int promql_selects(const PromqlEngine *e, Str query, bool *ret, Problem *problem);
 /* A problem of these functions as users see it: "1:5: parse error: ...". */
 void promql_problem_print(const Problem *problem, Buf *out);
+/* Tells every keyword, operator and function, and whether this engine has it switched on. */
+typedef void (*PromqlFeatureFn)(void *arg, const char *part, const char *name, bool on);
+void promql_features(const PromqlEngine *e, PromqlFeatureFn each, void *arg);
 /* A metric selector such as match[] takes: name{a="b"}. Matchers in the arena; the caller calls
  * matcher_deinit() on each. */
 int promql_parse_selector(Str text, Arena *a, Matcher **ret, size_t *ret_n, Problem *problem);
@@ -213,3 +216,5 @@ int promql_parse_selector(Str text, Arena *a, Matcher **ret, size_t *ret_n, Prob
 double promql_histogram_bound(const FloatHistogram *h, int64_t at);
 /* The query pretty-printed as Prometheus' format_query does. */
 int promql_format(const PromqlEngine *e, Str query, Buf *out, Problem *problem);
+/* Its tree as Prometheus' parse_query gives it: one JSON object. */
+int promql_parse_json(const PromqlEngine *e, Str query, Buf *out, Problem *problem);

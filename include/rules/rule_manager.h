@@ -41,6 +41,8 @@ RuleManager *rule_manager_new(const RuleManagerOptions *o);
 /* Groups that did not change go on untouched; a changed one inherits the alerts of its rules of the
  * same name and labels. The first call starts evaluation. */
 void rule_manager_update(RuleManager *m, const RuleManagerConfig *c);
+/* Names of the functions of alert templates, NULL behind the last. */
+const char *rule_template_function(size_t i);
 /* No evaluation starts any more; queries under way are cancelled. */
 void rule_manager_stop(RuleManager *m);
 /* After rule_manager_stop() and when the pool has no job of it left (work_pool_free()). */

@@ -50,6 +50,8 @@ typedef unsigned LmdbTable;
 int lmdb_open(const LmdbOptions *o, LmdbEnv **ret);
 void lmdb_close(LmdbEnv *e); /* NULL is fine; transactions must have ended */
 int lmdb_sync(LmdbEnv *e);
+/* Where a finished file with tables is mapped: for who guards it (base/map_guard.h). */
+int lmdb_map(LmdbTxn *t, const void **ret, size_t *ret_size);
 /* Bytes of the file up to its last used page. */
 int lmdb_used_bytes(LmdbEnv *e, uint64_t *ret);
 

@@ -21,6 +21,7 @@ typedef struct TsdbOptions {
     int64_t sync_interval_ms;       /* group commit: fdatasync at most this far apart; 0 = 1000 */
     uint64_t journal_segment_bytes; /* 0 = 128 MiB */
     unsigned replay_threads;        /* 0 = number of cores */
+    uint64_t reserve_bytes;         /* of disk kept for cleaning up when it is full; 0 = none */
     bool replay_later;              /* leave the journal to tsdb_replay() */
     int64_t out_of_order_window_ms; /* 0 = samples are only taken in order */
 } TsdbOptions;

@@ -560,7 +560,7 @@ NativeBucket *native_buckets(Scope *s, const Native *n, size_t *ret_n) {
             b[k++] =
                 (NativeBucket){-native_bound(n, n->negative.at[i]),
                                -native_bound(n, (int64_t)n->negative.at[i] - 1), n->negative.v[i]};
-    if (n->zero != 0)
+    if (n->zero != 0 && !native_is_custom(n->schema))
         b[k++] = (NativeBucket){-n->zero_threshold, n->zero_threshold, n->zero};
     for (uint32_t i = 0; i < n->positive.n; i++)
         if (n->positive.v[i] != 0)

@@ -219,6 +219,8 @@ const PromqlOptions *promql_engine_options(const PromqlEngine *e);
 void promql_print(const Node *n, Buf *out);
 /* As Prometheus' Prettify: broken at 100 columns. */
 void promql_print_pretty(const Node *n, Buf *out);
+/* As Prometheus' parse_query shows it. */
+void promql_print_json(const Node *n, Buf *out);
 /* What a node is, in a few words, without what is below it: "sum by (job)", "rate", "up". */
 void promql_print_label(const Node *n, Buf *out);
 /* s in Go's quotes, cut to the size; returns dst. */

@@ -24,16 +24,26 @@ int promql_selects(const PromqlEngine *e, Str query, bool *ret, Problem *problem
     return r;
 }
 
-int promql_format(const PromqlEngine *e, Str query, Buf *out, Problem *problem) {
+/* The tree printed in some way. */
+static int print_query(const PromqlEngine *e, Str query, void (*print)(const Node *n, Buf *out),
+                       Buf *out, Problem *problem) {
     Arena a = ARENA_INIT(PARSE_BYTES_MAX);
     Node *n;
     int r = promql_parse(promql_engine_options(e), query, &a, &n, problem);
     if (r == 0) {
-        promql_print_pretty(n, out);
+        print(n, out);
         if (out->failed)
-            r = problem_set(problem, 0, 0, "the formatted query is too long");
+            r = problem_set(problem, 0, 0, "the answer is too long");
     }
     ast_free_matchers(n);
     arena_deinit(&a);
     return r;
+}
+
+int promql_format(const PromqlEngine *e, Str query, Buf *out, Problem *problem) {
+    return print_query(e, query, promql_print_pretty, out, problem);
+}
+
+int promql_parse_json(const PromqlEngine *e, Str query, Buf *out, Problem *problem) {
+    return print_query(e, query, promql_print_json, out, problem);
 }

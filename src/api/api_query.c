@@ -360,3 +360,17 @@ void api_format_query(HttpExchange *x, void *arg) {
     json_quote(&r.b, buf_str(&text));
     reply_end(&r, NULL, 0, NULL, 0);
 }
+
+void api_parse_query(HttpExchange *x, void *arg) {
+    Api *api = arg;
+    Problem p = {0};
+    CLEANUP(buf_deinit) Buf text = BUF_INIT(64 << 20);
+    if (promql_parse_json(api->engine, http_param(x, "query"), &text, &p) < 0) {
+        reply_parse_error(x, "query", &p);
+        return;
+    }
+    Reply r;
+    reply_begin(&r, x);
+    buf_add_str(&r.b, buf_str(&text));
+    reply_end(&r, NULL, 0, NULL, 0);
+}

@@ -88,6 +88,7 @@ static void *worker(void *arg) {
 static unsigned start_threads(WorkPool *p, unsigned want) {
     sigset_t all, old;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* base/map_guard.h: of the thread that reads */
     pthread_sigmask(SIG_SETMASK, &all, &old);
     unsigned n = 0;
     while (n < want && pthread_create(&p->threads[n], NULL, worker, p) == 0) {

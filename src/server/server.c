@@ -33,6 +33,7 @@
 
 #define RETENTION_DEFAULT_MS (30 * DAY_MS)
 #define MAINTAIN_INTERVAL_MS MINUTE_MS
+#define RESERVE_BYTES (UINT64_C(64) << 20) /* of disk, for cleaning up when it is full */
 #define STOP_PATIENCE_MS (30 * SECOND_MS)
 
 typedef struct ReloadWaiter {
@@ -484,6 +485,7 @@ static void open_database(void *arg) {
                      .sync_interval_ms = flag_int("storage.tsdb.journal-sync-interval"),
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
                      .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size,
+                     .reserve_bytes = RESERVE_BYTES,
                      .replay_later = true};
     s->open_result = tsdb_open(&o, &s->tsdb, &s->open_problem);
 }

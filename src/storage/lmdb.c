@@ -2,12 +2,16 @@
 #include "storage/lmdb.h"
 
 #include <lmdb.h>
+#include <setjmp.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/mem.h"
 
+/* A disk with less room is full: pages are written by the megabyte. */
+#define FULL_DISK_BYTES (1u << 20)
 #define TABLES_DEFAULT 16
 #define DURABLE_BYTES_DEFAULT ((size_t)1 << 30)
 /* The map of a file being built starts so large and is doubled between transactions. Asking for
@@ -42,6 +46,35 @@ static int error_of(int rc) {
     case MDB_TXN_FULL:
     case MDB_DBS_FULL: return -E2BIG;
     default: return rc > 0 ? -rc : -EIO;
+    }
+}
+
+/*
+ * LMDB ends the program where a page makes no sense. A finished file's pages were checked when it
+ * was opened, but one that can no longer be read becomes zeros (base/map_guard.h): reading goes
+ * back from there and says that the file is damaged. LMDB holds nothing while it reads that would
+ * be left behind.
+ */
+static _Thread_local jmp_buf *reading;
+
+/* The value of `call`, MDB_CORRUPTED when LMDB gave up. */
+#define READING(call)                                                                              \
+    ({                                                                                             \
+        jmp_buf back_;                                                                             \
+        volatile int rc_ = MDB_CORRUPTED;                                                          \
+        if (setjmp(back_) == 0) {                                                                  \
+            reading = &back_;                                                                      \
+            rc_ = (call);                                                                          \
+        }                                                                                          \
+        reading = NULL;                                                                            \
+        rc_;                                                                                       \
+    })
+
+static void on_assert(MDB_env *env, const char *text) {
+    (void)env;
+    (void)text;
+    if (reading) {
+        longjmp(*reading, 1);
     }
 }
 
@@ -102,6 +135,9 @@ int lmdb_open(const LmdbOptions *o, LmdbEnv **ret) {
     }
     *ret = NEW(LmdbEnv);
     (*ret)->env = env;
+    if (o->mode == LMDB_IMMUTABLE) {
+        (void)mdb_env_set_assert(env, on_assert);
+    }
     (*ret)->growing = o->mode == LMDB_BUILD && !o->size_max ? bytes : 0;
     return 0;
 }
@@ -111,6 +147,17 @@ void lmdb_close(LmdbEnv *e) {
         mdb_env_close(e->env);
         mem_free(e);
     }
+}
+
+/* LMDB tells of a write that the disk took only a part of as EIO. When there is no room left, that
+ * is why. */
+static int tell_full_disk(MDB_env *env, int r) {
+    mdb_filehandle_t fd;
+    struct statvfs st;
+    if (r != -EIO || mdb_env_get_fd(env, &fd) != 0 || fstatvfs(fd, &st) < 0) {
+        return r;
+    }
+    return (uint64_t)st.f_bavail * st.f_frsize < FULL_DISK_BYTES ? -ENOSPC : r;
 }
 
 int lmdb_sync(LmdbEnv *e) { return error_of(mdb_env_sync(e->env, 1)); }
@@ -141,7 +188,7 @@ int lmdb_begin(LmdbEnv *e, bool write, LmdbTxn **ret) {
     if (r) {
         return err_trace(r);
     }
-    r = error_of(mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, &txn));
+    r = error_of(READING(mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, &txn)));
     if (r) {
         return err_trace(r);
     }
@@ -151,7 +198,8 @@ int lmdb_begin(LmdbEnv *e, bool write, LmdbTxn **ret) {
 }
 
 int lmdb_commit(LmdbTxn *t) {
-    int r = error_of(mdb_txn_commit(t->txn));
+    MDB_env *env = mdb_txn_env(t->txn);
+    int r = tell_full_disk(env, error_of(mdb_txn_commit(t->txn)));
     mem_free(t);
     return r ? err_trace(r) : 0;
 }
@@ -165,7 +213,7 @@ void lmdb_abort(LmdbTxn *t) {
 
 int lmdb_table(LmdbTxn *t, const char *name, bool make, LmdbTable *ret) {
     MDB_dbi dbi;
-    int r = error_of(mdb_dbi_open(t->txn, name, make ? MDB_CREATE : 0, &dbi));
+    int r = error_of(READING(mdb_dbi_open(t->txn, name, make ? MDB_CREATE : 0, &dbi)));
     if (r == 0) {
         *ret = dbi;
     }
@@ -174,7 +222,7 @@ int lmdb_table(LmdbTxn *t, const char *name, bool make, LmdbTable *ret) {
 
 int lmdb_count(LmdbTxn *t, LmdbTable table, uint64_t *ret) {
     MDB_stat st;
-    int r = error_of(mdb_stat(t->txn, table, &st));
+    int r = error_of(READING(mdb_stat(t->txn, table, &st)));
     if (r == 0) {
         *ret = st.ms_entries;
     }
@@ -186,7 +234,7 @@ int lmdb_get(LmdbTxn *t, LmdbTable table, Str key, Str *ret_value) {
         return LMDB_NOT_FOUND;
     }
     MDB_val k = val_of(key), v;
-    int r = error_of(mdb_get(t->txn, table, &k, &v));
+    int r = error_of(READING(mdb_get(t->txn, table, &k, &v)));
     if (r == 0) {
         *ret_value = str_of_val(v);
     }
@@ -198,7 +246,7 @@ static int put_flags(LmdbTxn *t, LmdbTable table, Str key, MDB_val *value, unsig
         return err_trace(-EINVAL);
     }
     MDB_val k = val_of(key);
-    int r = error_of(mdb_put(t->txn, table, &k, value, flags));
+    int r = tell_full_disk(mdb_txn_env(t->txn), error_of(mdb_put(t->txn, table, &k, value, flags)));
     return r ? err_trace(r) : 0;
 }
 
@@ -233,7 +281,11 @@ int lmdb_clear(LmdbTxn *t, LmdbTable table) { return error_of(mdb_drop(t->txn, t
 
 int lmdb_cursor(LmdbTxn *t, LmdbTable table, LmdbCursor **ret) {
     MDB_cursor *cursor;
-    int r = error_of(mdb_cursor_open(t->txn, table, &cursor));
+    MDB_stat st; /* looks at the same page, and leaves nothing behind if that is no good */
+    int r = error_of(READING(mdb_stat(t->txn, table, &st)));
+    if (r == 0) {
+        r = error_of(READING(mdb_cursor_open(t->txn, table, &cursor)));
+    }
     if (r) {
         return err_trace(r);
     }
@@ -249,9 +301,33 @@ void lmdb_cursor_free(LmdbCursor *c) {
     }
 }
 
+/* LMDB does not tell, but each page begins with its number: found by the page that the list of
+ * tables lies in. */
+int lmdb_map(LmdbTxn *t, const void **ret, size_t *ret_size) {
+    MDB_dbi tables;
+    MDB_cursor *c;
+    MDB_val k, v;
+    MDB_envinfo info;
+    int rc = mdb_env_info(mdb_txn_env(t->txn), &info);
+    rc = rc ? rc : READING(mdb_dbi_open(t->txn, NULL, 0, &tables));
+    rc = rc ? rc : READING(mdb_cursor_open(t->txn, tables, &c));
+    if (rc == 0) {
+        rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
+        mdb_cursor_close(c);
+    }
+    if (rc == 0) {
+        uint64_t number;
+        uintptr_t page = (uintptr_t)v.mv_data / LMDB_PAGE_BYTES * LMDB_PAGE_BYTES;
+        memcpy(&number, (const void *)page, sizeof(number));
+        *ret = (const void *)(page - (uintptr_t)number * LMDB_PAGE_BYTES);
+        *ret_size = info.me_mapsize;
+    }
+    return error_of(rc);
+}
+
 static int cursor_get(LmdbCursor *c, MDB_val k, MDB_cursor_op op, Str *ret_key, Str *ret_value) {
     MDB_val v;
-    int r = error_of(mdb_cursor_get(c->cursor, &k, &v, op));
+    int r = error_of(READING(mdb_cursor_get(c->cursor, &k, &v, op)));
     if (r == 0) {
         *ret_key = str_of_val(k);
         *ret_value = str_of_val(v);

@@ -131,6 +131,12 @@ def status_pages_and_lifecycle(folder, running):
         assert a.status == 200 and a.json()["status"] == "success", (path, a.body)
     assert n.get("/api/v1/status/flags").json()["data"]["web.enable-lifecycle"] == "true"
     assert n.get("/api/v1/status/tsdb").json()["data"]["headStats"]["numSeries"] >= 10
+    features = n.get("/api/v1/features").json()["data"]
+    assert features["promql_functions"]["rate"] and features["api"]["lifecycle"], features
+    assert not features["promql_functions"]["info"] and features["promql_operators"]["sum"], features
+    assert features["templating_functions"]["humanize"] and features["service_discovery_providers"]["file"], features
+    tree = n.get("/api/v1/parse_query", query="sum(up)").json()["data"]
+    assert tree["type"] == "aggregation" and tree["expr"]["name"] == "up", tree
     assert n.get("/-/healthy").status == 200 and n.get("/-/reload").status == 405
     old = n.get("/api/v1/status/config").json()["data"]["yaml"]
     n.write("prometheus.yml", "global:\n  scrape_intervall: 1s\n")

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "base/map_guard.h"
 #include "base/mem.h"
 #include "base/varint.h"
 #include "tsdb/block/block_index.h"
@@ -201,6 +202,15 @@ static int read_tables(Block *b, LmdbTxn *txn, Problem *p) {
     return r == LMDB_NOT_FOUND ? refuse(p, "a table is missing") : r;
 }
 
+static int guard_map(Block *b, LmdbTxn *txn) {
+    size_t size;
+    int r = lmdb_map(txn, &b->map, &size);
+    if (r == 0) {
+        map_guard_add(b->map, size, &b->lost);
+    }
+    return r > 0 ? -EBADMSG : r;
+}
+
 static int open_env(Block *b, const char *file, Problem *p) {
     int r = lmdb_open(&(LmdbOptions){.path = file, .mode = LMDB_IMMUTABLE}, &b->env);
     LmdbTxn *txn = NULL;
@@ -208,7 +218,13 @@ static int open_env(Block *b, const char *file, Problem *p) {
         r = lmdb_begin(b->env, false, &txn);
     }
     if (r == 0) {
+        r = guard_map(b, txn);
+    }
+    if (r == 0) {
         r = read_tables(b, txn, p);
+    }
+    if (r == 0 && atomic_load(&b->lost)) {
+        r = refuse(p, "the file cannot be read to its end");
     }
     if (r == 0) {
         return lmdb_commit(txn); /* so that the handles of the tables stay */
@@ -218,6 +234,7 @@ static int open_env(Block *b, const char *file, Problem *p) {
 }
 
 static void block_free(Block *b) {
+    map_guard_remove(b->map);
     lmdb_close(b->env);
     NumberedValues *all[] = {&b->symbols, &b->series, &b->bundles, &b->times};
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -267,7 +284,10 @@ void block_unref(Block *b) {
 
 const BlockMeta *block_meta(const Block *b) { return &b->meta; }
 const char *block_path(const Block *b) { return b->path; }
-bool block_is_bad(const Block *b) { return atomic_load_explicit(&b->bad, memory_order_relaxed); }
+bool block_is_bad(const Block *b) {
+    return atomic_load_explicit(&b->bad, memory_order_relaxed) ||
+           atomic_load_explicit(&b->lost, memory_order_relaxed);
+}
 
 void block_info(const Block *b, TsdbBlockInfo *ret) {
     const BlockMeta *m = &b->meta;

@@ -23,6 +23,13 @@ int block_damaged(Block *b, int table, const char *fmt, ...) {
     return -EBADMSG;
 }
 
+int block_check_map(Block *b) {
+    if (LIKELY(!atomic_load_explicit(&b->lost, memory_order_relaxed))) {
+        return 0;
+    }
+    return block_damaged(b, TABLE_META, "a page of the file cannot be read");
+}
+
 static bool value_is_good(Str key, Str value) {
     return value.n >= VALUE_CRC_BYTES &&
            block_read_le32(value.p) ==

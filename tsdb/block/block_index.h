@@ -27,6 +27,8 @@ typedef struct NumberedValues {
 struct Block {
     atomic_uint refs;
     atomic_bool bad;
+    atomic_bool lost; /* a page of the mapping could not be read: base/map_guard.h */
+    const void *map;
     BlockMeta meta;
     uint8_t records_form;
     char *path;
@@ -38,6 +40,10 @@ struct Block {
 
 /* Logs the first damage with the block and the key, marks the block, returns -EBADMSG. */
 int block_damaged(Block *b, int table, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* 0, or as block_damaged() when a page that was read meanwhile could not be. After each use of what
+ * lies in the mapping, before it is believed. */
+int block_check_map(Block *b);
 
 /* What follows the checksum of value i. */
 int block_numbered(Block *b, NumberedValues *values, uint32_t i, Str *ret);

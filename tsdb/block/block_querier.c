@@ -61,7 +61,7 @@ static int decode_histograms(BlockIter *it, const ChunkScanEntry *e, SampleRun *
                              e->place.bundle, e->place.offset, it->scan.r.id);
     }
     *ret = histogram_samples_run(&it->histograms, INT64_MIN, INT64_MAX);
-    return 0;
+    return block_check_map(it->block);
 }
 
 /* 1 and the chunk's samples in the range; 0: there are none. */
@@ -149,7 +149,11 @@ static int load_series(BlockSet *s, uint32_t id, Labels *ret) {
     if (r == 0) {
         r = series_record_chunks(&rec, &scan);
     }
-    return r < 0 ? r : has_samples(scan, s->min_time, s->max_time);
+    if (r == 0) {
+        r = has_samples(scan, s->min_time, s->max_time);
+    }
+    int damage = block_check_map(s->block);
+    return damage < 0 ? damage : r;
 }
 
 static int block_set_next(SeriesSet *base, Series *ret) {
@@ -200,7 +204,8 @@ static int select_ids(Block *b, const Matcher *m, size_t n, const atomic_bool *c
     }
     r = postings_select(&p.source, m, n, cancel, ret);
     block_postings_deinit(&p);
-    return r;
+    int damage = block_check_map(b);
+    return damage < 0 ? damage : r;
 }
 
 /*
@@ -348,6 +353,9 @@ static int give_labels(Block *b, const uint32_t *only, const Matcher *m, size_t 
     int r = n ? mark_selected(b, m, n, only, marks) : mark_pairs(b, only, marks);
     if (r == 0) {
         r = give_marked(b, marks, limit, a, w, ret);
+    }
+    if (r == 0) {
+        r = block_check_map(b);
     }
     mem_free(marks);
     r = set_aside(b, r, w);

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 
 #include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/file.h"
+#include "base/map_guard.h"
 #include "storage/lmdb.h"
 #include "tsdb/block/block_format.h"
 
@@ -155,11 +157,17 @@ int block_seal_check(const char *file, uint64_t *ret_bytes, Problem *problem) {
         return err_trace(r);
     }
     Seal s;
+    atomic_bool lost = false;
+    map_guard_add(m.p, m.n, &lost);
     r = read_seal(&m, &s, problem);
     if (r == 0) {
         r = check_pages(&m, &s, problem);
     }
     *ret_bytes = m.n;
+    map_guard_remove(m.p);
     file_unmap(&m);
+    if (r == 0 && atomic_load(&lost)) {
+        r = refuse(problem, "the file cannot be read to its end");
+    }
     return r < 0 ? err_trace(r) : 0;
 }

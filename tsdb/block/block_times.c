@@ -56,6 +56,7 @@ static int times_of(Block *b, DecodedCache *cache, uint32_t column, int64_t from
     if (r == 0 && from == INT64_MIN && to == INT64_MAX && d->n != times.n) {
         r = -EBADMSG;
     }
+    r = r < 0 ? r : block_check_map(b);
     if (r < 0) {
         decoded_release(d);
         return block_damaged(b, TABLE_TIMES, "column %u", column);
@@ -219,13 +220,14 @@ int block_read_chunk(Block *b, DecodedCache *cache, const ChunkScanEntry *e, int
         ret->t = r->t.v;
         ret->first = 0;
         err = chunk_decode_range(&c, from, to, r->t.v, r->v.v, &ret->n);
-        return err < 0 ? damaged_chunk(b, e->place) : 0;
+        return err < 0 ? damaged_chunk(b, e->place) : block_check_map(b);
     }
     err = read_shared(b, cache, e, from, to, r, ret);
     if (err < 0 || ret->n == 0) {
         return err;
     }
-    return values_at(b, cache, e->place, &c, ret->first, ret->first + ret->n, 0, r->v.v);
+    err = values_at(b, cache, e->place, &c, ret->first, ret->first + ret->n, 0, r->v.v);
+    return err < 0 ? err : block_check_map(b);
 }
 
 /* The base's values are those of a chunk on its own, so that its bytes can be decoded anywhere. */

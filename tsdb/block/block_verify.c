@@ -134,6 +134,7 @@ int block_verify(Block *b, const atomic_bool *cancel, Problem *problem) {
     }
     r = verify(b, txn, cancel, problem);
     lmdb_abort(txn);
+    r = r < 0 ? r : block_check_map(b);
     if (r == -EBADMSG) {
         atomic_store(&b->bad, true);
     }

@@ -325,6 +325,16 @@ static void block_merge_free(BlockMerge *m) {
     mem_free(m);
 }
 
+/* A page that could not be read was taken for zeros: nothing of it may get into the new block. */
+static int check_sources(const CompactJob *job) {
+    for (size_t i = 0; i < job->n; i++) {
+        if (block_is_bad(job->v[i].block)) {
+            return err_trace(-EBADMSG);
+        }
+    }
+    return 0;
+}
+
 int compact_blocks(const CompactJob *job, char ret_id[BLOCK_ID_SIZE]) {
     char(*parents)[BLOCK_ID_SIZE] = mem_calloc(job->n + 1, BLOCK_ID_SIZE);
     BlockWriterOptions o = options_of(job, parents);
@@ -332,6 +342,9 @@ int compact_blocks(const CompactJob *job, char ret_id[BLOCK_ID_SIZE]) {
     int r = block_writer_new(&o, &m->writer);
     if (r == 0) {
         r = merge_all(m);
+    }
+    if (r == 0) {
+        r = check_sources(job);
     }
     if (r == 0) {
         r = block_writer_finish(m->writer, ret_id);

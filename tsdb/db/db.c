@@ -5,6 +5,7 @@
  *     journal/    docs/formats/journal.md
  *     head_chunks/  full chunks of the head, docs/formats/head_chunks.md
  *     <ULID>/     blocks, docs/formats/block.md
+ *     reserve     disk space for cleaning up when there is no other (db_reserve.c)
  *     snapshots/
  */
 #include "tsdb/db/db.h"
@@ -25,6 +26,7 @@
 
 #define RANGE_DEFAULT_MS (2 * HOUR_MS)
 #define RANGE_MAX_CEILING_MS (31 * DAY_MS)
+#define SEGMENT_BYTES_DEFAULT (UINT64_C(128) << 20)
 #define FORMAT_NAME "narthex-tsdb "
 #define FORMAT_VERSION 1
 
@@ -153,6 +155,18 @@ static void make_metrics(DbMetrics *m) {
         .tombstone_seconds = metric_summary(
             "prometheus_tsdb_tombstone_cleanup_seconds",
             "The time taken to recompact blocks to remove tombstones.", NULL, NULL, 0),
+        .scrub_bytes =
+            metric_counter("narthex_tsdb_scrub_bytes_total",
+                           "Bytes of blocks read only to see that they are whole.", NULL),
+        .scrub_blocks = metric_counter("narthex_tsdb_scrub_blocks_total",
+                                       "Blocks that were read so to their end.", NULL),
+        .scrub_failures = metric_counter("narthex_tsdb_scrub_failures_total",
+                                         "Blocks that were found damaged so.", NULL),
+        .scrub_progress =
+            metric_gauge("narthex_tsdb_scrub_progress_ratio",
+                         "Share of the bytes of blocks that this round has read.", NULL),
+        .scrub_finished = metric_gauge("narthex_tsdb_scrub_finished_timestamp_seconds",
+                                       "When a round over all blocks last came to its end.", NULL),
         .merge_progress = metric_gauge("narthex_tsdb_compaction_progress_ratio",
                                        "Share of the compaction under way that is done.", NULL),
         .merge_blocks =
@@ -268,6 +282,7 @@ int tsdb_replay(Tsdb *db, Problem *problem) {
     if (r == 0) {
         head_set_journal(db->head, db->journal);
         atomic_store(&db->replaying, false);
+        db_reserve_fill(db);
     } else if (problem && !problem->text[0]) {
         problem_set(problem, 0, 0, "data folder %s: %s", db->dir, strerror(-r));
     }
@@ -297,6 +312,8 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     db->range_max_option = o->block_range_max_ms;
     db->lock_fd = -1;
     db->replay_threads = o->replay_threads;
+    db->reserve_bytes = o->reserve_bytes;
+    db->segment_bytes = o->journal_segment_bytes ? o->journal_segment_bytes : SEGMENT_BYTES_DEFAULT;
     atomic_init(&db->replaying, true);
     atomic_init(&db->retention_ms, o->retention_ms);
     atomic_init(&db->retention_bytes, o->retention_bytes);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "tsdb/block/block_scrub.h"
 #include "tsdb/compact/compact.h"
 #include "tsdb/db/block_list.h"
 #include "tsdb/head/head.h"
@@ -11,8 +12,16 @@ typedef struct DbMetrics {
     Metric *blocks_loaded, *blocks_bytes, *lowest, *lowest_seconds, *compactions,
         *compactions_failed, *compactions_triggered, *compaction_seconds, *time_retentions,
         *size_retentions, *tombstone_seconds, *merge_progress, *merge_blocks, *limit_bytes,
-        *limit_seconds, *reloads, *reloads_failed, *replay_seconds, *clean_start;
+        *limit_seconds, *reloads, *reloads_failed, *replay_seconds, *clean_start, *scrub_bytes,
+        *scrub_blocks, *scrub_failures, *scrub_progress, *scrub_finished;
 } DbMetrics;
+
+/* The slow reading of all blocks; of the maintenance only. */
+typedef struct DbScrub {
+    BlockScrub state;
+    bool finished; /* a round, at this time */
+    int64_t finished_ns;
+} DbScrub;
 
 struct Tsdb {
     Storage base;
@@ -28,8 +37,11 @@ struct Tsdb {
                                      on. Order: maintain, publish, view */
     BlockList *blocks;
     atomic_size_t bad_blocks; /* that are left out of `blocks` */
-    atomic_bool replaying;    /* the head is not there for queriers yet */
-    int64_t bound;            /* and its samples are not older */
+    uint64_t reserve_bytes;
+    uint64_t segment_bytes; /* of the journal */
+    bool reserve_used;      /* it is given up; by maintenance */
+    atomic_bool replaying;  /* the head is not there for queriers yet */
+    int64_t bound;          /* and its samples are not older */
     unsigned replay_threads;
     atomic_bool stopping;          /* no more maintenance */
     pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
@@ -37,6 +49,7 @@ struct Tsdb {
     atomic_uint_fast64_t merge_samples, merged_samples;
     _Atomic int64_t retention_ms;
     atomic_uint_fast64_t retention_bytes;
+    DbScrub scrub;
     DbMetrics metrics;
 };
 
@@ -64,5 +77,25 @@ double db_progress(Tsdb *db, unsigned *ret_blocks);
 int db_write_head_tombstones(Tsdb *db, const Tombstones *t);
 /* Drops what speaks of times that are no longer the head's. */
 void db_trim_head_tombstones(Tsdb *db);
+/* Reads a further share of the blocks. 0; what failed is told, its block marked. */
+int db_scrub(Tsdb *db);
 int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret);
 int64_t db_range_max(const Tsdb *db);
+
+/* ---- the journal against blocks and chunk files (db_journal.c); maintenance only */
+
+/* A block was cut: memory and journal of it go. */
+int db_trim_journal(Tsdb *db);
+/* When the journal has grown long: samples that are in durable files of full chunks leave it, so
+ * that a start has little to read. */
+int db_shorten_journal(Tsdb *db);
+
+/* ---- disk space kept for maintenance (db_reserve.c) */
+
+/* Takes the space, when there is plenty. */
+void db_reserve_fill(Tsdb *db);
+/* Gives it up for maintenance; commits are refused meanwhile, they would eat it. False: there was
+ * nothing to give. */
+bool db_reserve_use(Tsdb *db);
+/* Maintenance is done. */
+void db_reserve_done(Tsdb *db);

@@ -94,16 +94,6 @@ static int cut_one(Tsdb *db, int64_t oldest) {
     return r < 0 ? err_trace(r) : 0;
 }
 
-/* The journal may go as soon as the blocks are durable; memory only when no querier looks back. */
-static int trim_head(Tsdb *db) {
-    (void)head_collect(db->head); /* else at the next call */
-    HeadCheckpoint c = {.head = db->head};
-    int64_t mint = atomic_load(&db->head->truncated_at);
-    int r = mint == INT64_MIN ? 0 : journal_trim(db->journal, mint, mint, head_checkpoint_fill, &c);
-    head_checkpoint_deinit(&c);
-    return r;
-}
-
 static int cut_head(Tsdb *db) {
     bool cut = false;
     int r = 0;
@@ -132,9 +122,10 @@ static int cut_head(Tsdb *db) {
     }
     if (!cut || e < 0) {
         (void)head_collect(db->head); /* what an open querier held back last time */
-        return r < 0 ? r : e;
+        int shortened = r == 0 && e == 0 ? db_shorten_journal(db) : 0;
+        return r < 0 ? r : e < 0 ? e : shortened;
     }
-    e = trim_head(db); /* the late samples of these segments are in blocks too */
+    e = db_trim_journal(db); /* the late samples of these segments are in blocks too */
     if (e < 0) {
         log_error("tsdb", "Shortening the journal failed; it is tried again", L_ERR(e));
     }
@@ -342,6 +333,7 @@ static int maintain(Tsdb *db) {
     int e = r == 0 ? compact(db) : 0;
     if (r != -ECANCELED && e != -ECANCELED) {
         apply_retention(db);
+        (void)db_scrub(db); /* damage is told, and set aside next time */
     }
     return r < 0 ? r : e;
 }
@@ -349,6 +341,10 @@ static int maintain(Tsdb *db) {
 int tsdb_maintain(Tsdb *db) {
     pthread_mutex_lock(&db->maintain_lock);
     int r = atomic_load(&db->stopping) ? 0 : maintain(db);
+    if (r == -ENOSPC && db_reserve_use(db)) {
+        r = maintain(db);
+    }
+    db_reserve_done(db);
     pthread_mutex_unlock(&db->maintain_lock);
     return r == -ECANCELED ? 0 : r;
 }

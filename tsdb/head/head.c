@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#define FRESHEN_COMMITS (1u << 29)
+
 /* ---- life */
 
 static void lock_init(pthread_rwlock_t *l) {
@@ -133,6 +135,7 @@ int head_open(const HeadOptions *o, Head **ret) {
     atomic_init(&h->truncated_at, INT64_MIN);
     atomic_init(&h->round, 1);
     head_late_init(h);
+    head_isolation_init(&h->isolation);
     h->metrics = metrics_new();
     metrics_on_gather(set_gauges, h);
     *ret = h;
@@ -157,6 +160,8 @@ void head_free(Head *h) {
     metrics_off_gather(set_gauges, h);
     head_drop_appenders(h);
     head_late_deinit(h);
+    head_isolation_deinit(&h->isolation);
+    vec_free(&h->free_slots);
     head_index_deinit(&h->index);
     for (uint64_t i = 0; i * SLAB_SERIES < atomic_load(&h->next_slot); i++) {
         slab_free(atomic_load(&h->slabs[i]));
@@ -191,7 +196,10 @@ uint64_t head_chunk_count(Head *h) {
 
 void head_pin(Head *h, HeadPin *p, bool appender) {
     pthread_mutex_lock(&h->pin_lock);
-    *p = (HeadPin){.next = h->pins, .round = atomic_load(&h->round), .appender = appender};
+    *p = (HeadPin){.next = h->pins,
+                   .round = atomic_load(&h->round),
+                   .view = atomic_load(&h->isolation.visible),
+                   .appender = appender};
     if (h->pins) {
         h->pins->prev = p;
     }
@@ -208,10 +216,44 @@ void head_unpin(Head *h, HeadPin *p) {
     pthread_mutex_unlock(&h->pin_lock);
 }
 
+/* Under the lock with which queriers take their view: one that comes now has a later one. */
+HeadCommit head_begin_commit(Head *h) {
+    pthread_mutex_lock(&h->pin_lock);
+    uint32_t oldest = atomic_load(&h->isolation.visible);
+    for (const HeadPin *p = h->pins; p; p = p->next) {
+        if (!p->appender && commit_after(oldest, p->view)) {
+            oldest = p->view;
+        }
+    }
+    HeadCommit c = head_isolation_begin(&h->isolation, oldest);
+    pthread_mutex_unlock(&h->pin_lock);
+    return c;
+}
+
+/* Numbers of commits wrap: series that were not added to for long must not seem to be ahead. */
+static void freshen_commits(Head *h) {
+    uint32_t n = atomic_load(&h->next_slot), visible = atomic_load(&h->isolation.visible);
+    if (!commit_after(visible, h->isolation.freshened + FRESHEN_COMMITS)) {
+        return;
+    }
+    h->isolation.freshened = visible;
+    for (uint32_t i = 0; i < n; i++) {
+        HeadSeries *s = head_series(h, i);
+        if (s) {
+            spin_lock(&s->lock);
+            if (commit_after(visible - FRESHEN_COMMITS, s->commit)) {
+                s->commit = visible - FRESHEN_COMMITS;
+            }
+            spin_unlock(&s->lock);
+        }
+    }
+}
+
 void head_next_round(Head *h) {
     pthread_mutex_lock(&h->pin_lock);
     atomic_fetch_add(&h->round, 1);
     pthread_mutex_unlock(&h->pin_lock);
+    freshen_commits(h);
 }
 
 void head_raise(_Atomic int64_t *max, int64_t t) {
@@ -245,10 +287,19 @@ static HeadSeries *series_prepare(Head *h, uint32_t slot, uint32_t hash) {
         slab = NEW(HeadSlab);
         atomic_store(&h->slabs[slot / SLAB_SERIES], slab);
     }
+    /* One with an old ref may be looking at the flags of the slot this moment. */
     HeadSeries *s = &slab->series[slot % SLAB_SERIES];
-    *s = (HeadSeries){.hash = hash, .slot = slot};
-    atomic_init(&s->last, INT64_MIN);
-    atomic_init(&s->touched, (unsigned)atomic_load(&h->round));
+    atomic_store(&s->last, INT64_MIN);
+    atomic_store(&s->touched, (unsigned)atomic_load(&h->round));
+    s->open = (ChunkWriter){0};
+    s->data = NULL;
+    s->cap = 0;
+    s->full = 0;
+    s->hash = hash;
+    s->slot = slot;
+    s->life = h->life;
+    s->commit = atomic_load(&h->isolation.visible);
+    s->before = INT64_MIN;
     slab->used++;
     return s;
 }
@@ -269,6 +320,27 @@ static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) 
     return s;
 }
 
+/* The index lock is held for writing. The lowest of those that became free first, so that series of
+ * a target are neighbours again. */
+static bool take_slot(Head *h, uint32_t *ret) {
+    if (h->free_at < h->free_slots.n) {
+        *ret = h->free_slots.v[h->free_at++];
+        return true;
+    }
+    *ret = atomic_load(&h->next_slot);
+    return *ret < UINT32_MAX - 1;
+}
+
+void head_free_slot(Head *h, uint32_t slot) {
+    if (h->free_at > 1024 && h->free_at * 2 > h->free_slots.n) {
+        h->free_slots.n -= h->free_at;
+        memmove(h->free_slots.v, h->free_slots.v + h->free_at,
+                h->free_slots.n * sizeof(*h->free_slots.v));
+        h->free_at = 0;
+    }
+    vec_push(&h->free_slots, slot);
+}
+
 HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new) {
     uint32_t hash = (uint32_t)labels_hash(l);
     *ret_new = false;
@@ -282,8 +354,7 @@ HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new
     HeadSeries *s = NULL;
     if (find_locked(h, l, hash, ret_slot)) {
         s = head_series_any(h, *ret_slot);
-    } else if (atomic_load(&h->next_slot) < UINT32_MAX - 1) {
-        *ret_slot = atomic_load(&h->next_slot);
+    } else if (take_slot(h, ret_slot)) {
         s = series_make(h, *ret_slot, hash, l);
         *ret_new = true;
     }

@@ -12,7 +12,7 @@
  * round in which they began; what was removed in round r is freed when all registered ones began
  * later.
  *
- * Isolation: a reader sees committed samples only; a commit becomes visible series by series.
+ * Isolation: a reader sees committed samples only, of a commit all or none (head_isolation.h).
  *
  * A commit is kept whole or fails: -ESTALE when a block was cut over its samples, because it began
  * seconds before the cut.
@@ -23,6 +23,7 @@
 
 #include "base/metrics.h"
 #include "storage/storage.h"
+#include "tsdb/head/head_isolation.h"
 #include "tsdb/head/head_series.h"
 #include "tsdb/journal/journal.h"
 #include "tsdb/tsdb.h"
@@ -35,6 +36,7 @@ typedef struct HeadOptions {
 typedef struct HeadPin {
     struct HeadPin *next, *prev;
     uint64_t round;
+    uint32_t view; /* commits up to this one are visible */
     bool appender;
 } HeadPin;
 
@@ -61,6 +63,9 @@ typedef struct Head {
     pthread_rwlock_t index_lock;
     HeadIndex index;
     atomic_uint next_slot;
+    VEC(uint32_t) free_slots; /* given out again before new ones: from free_at on, rising */
+    size_t free_at;
+    uint32_t life; /* of the series made now; rises when slots become free */
     atomic_size_t n_series;
 
     pthread_rwlock_t commit_lock;
@@ -85,6 +90,7 @@ typedef struct Head {
         uint64_t round;
     })
     slab_graves;
+    HeadIsolation isolation;
     VEC(HeadRecovered) recovered; /* by slot; only while replaying */
     atomic_uint_fast64_t samples, chunks_created, chunks_removed;
     _Atomic int64_t late_window;   /* how far behind max_time samples may come; 0 = in order only */
@@ -140,6 +146,11 @@ void head_truncate(Head *h, int64_t mint);
 bool head_collect(Head *h);
 /* The postings of live series that match; the index lock is held. */
 int head_select_ids(Head *h, const Matcher *m, size_t n, const atomic_bool *cancel, Ids *ret);
+/* Open chunks that began before `before` become full ones. Where the oldest of the others begins;
+ * INT64_MAX when there is none. */
+int64_t head_spill(Head *h, int64_t before);
+/* Those that are journalled are applied. */
+void head_wait_for_commits(Head *h);
 /* Begins a new round. Whenever maintenance runs. */
 void head_next_round(Head *h);
 /* JournalFillFn: all series, a part at each call. */
@@ -168,6 +179,14 @@ static inline HeadSeries *head_series(Head *h, uint64_t slot) {
                ? s
                : NULL;
 }
+/* Of a ref. */
+static inline HeadSeries *head_series_of_ref(Head *h, SeriesRef ref) {
+    HeadSeries *s = head_series(h, (uint32_t)(ref - 1));
+    return s && s->life == (ref - 1) >> 32 ? s : NULL;
+}
+static inline SeriesRef head_series_ref(const HeadSeries *s) {
+    return ((SeriesRef)s->life << 32 | s->slot) + 1;
+}
 /* Also of one that has left but that an older reader may still hold. */
 static inline HeadSeries *head_series_any(Head *h, uint64_t slot) {
     return &atomic_load(&h->slabs[slot / SLAB_SERIES])->series[slot % SLAB_SERIES];
@@ -175,7 +194,10 @@ static inline HeadSeries *head_series_any(Head *h, uint64_t slot) {
 
 void head_pin(Head *h, HeadPin *p, bool appender);
 void head_unpin(Head *h, HeadPin *p);
+HeadCommit head_begin_commit(Head *h);
 void head_drop_appenders(Head *h);
+/* May be given to another series. The index lock is held for writing; h->life is raised first. */
+void head_free_slot(Head *h, uint32_t slot);
 /* By labels, made if it is not there; *ret_new tells. */
 HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new);
 /* ---- replay of series: one thread, but workers may be adding samples to others */
@@ -199,6 +221,7 @@ typedef struct HeadCursor {
     bool any;
     int64_t min, max;
     uint64_t added, refused, histograms, histograms_refused;
+    HeadCommit commit; /* zeros while replaying */
 } HeadCursor;
 /* Moves the cursor to a sample's range. */
 void head_cursor_begin(Head *h, HeadCursor *c, int64_t t);

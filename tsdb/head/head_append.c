@@ -141,6 +141,7 @@ int head_sample_add(Head *h, HeadSeries *s, HeadCursor *c, int64_t t, double v) 
         if (s->open.n == 0) {
             atomic_fetch_add_explicit(&h->chunks_created, 1, memory_order_relaxed);
         }
+        head_isolation_mark(&h->isolation, s, c->commit);
         append_grow(h, s, t, v);
         atomic_store_explicit(&s->last, t, memory_order_relaxed);
     }
@@ -248,7 +249,7 @@ static size_t labels_bytes(Labels l) {
 static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **ret) {
     Head *h = a->head;
     if (*ref) {
-        HeadSeries *s = head_series(h, *ref - 1);
+        HeadSeries *s = head_series_of_ref(h, *ref);
         if (!s || !series_touch(a, s)) {
             metric_inc(h->metrics->not_found);
             return APPEND_UNKNOWN_REF;
@@ -264,10 +265,10 @@ static int resolve(HeadAppender *a, SeriesRef *ref, Labels labels, HeadSeries **
     do {
         *ret = head_series_get(h, labels, &slot, &made);
         if (!*ret) {
-            return err_trace(-ENOSPC); /* 2^32 series since the database was made */
+            return err_trace(-EOVERFLOW); /* 2^32 series at once */
         }
     } while (!series_touch(a, *ret));
-    *ref = (SeriesRef)slot + 1;
+    *ref = head_series_ref(*ret);
     return APPEND_OK;
 }
 
@@ -588,8 +589,9 @@ static void apply_histograms(Head *h, HeadCursor *c, const JournalHistogram *v, 
     }
 }
 
-static void apply(HeadAppender *a) {
-    HeadCursor c = {0};
+static HeadCommit apply(HeadAppender *a) {
+    HeadCursor c = {.commit = head_begin_commit(a->head)};
+    HeadCommit commit = c.commit;
     AppenderPart from = {0};
     for (size_t i = 0; i <= a->parts.n; i++) {
         AppenderPart to = part_at(a, i);
@@ -603,6 +605,7 @@ static void apply(HeadAppender *a) {
         size_t added = head_late_add(a->head, a->late.v, a->late.n);
         metric_add(a->head->metrics->late_appended, (double)added);
     }
+    return commit;
 }
 
 static void appender_delete(HeadAppender *a) {
@@ -693,10 +696,14 @@ static int appender_end(Appender *base) {
         if (r == 0) {
             r = write_journal(a);
         }
+        HeadCommit c = {0};
         if (r == 0) {
-            apply(a);
+            c = apply(a);
         }
         pthread_rwlock_unlock(&a->head->commit_lock);
+        if (r == 0) {
+            head_isolation_end(&a->head->isolation, c);
+        }
     }
     appender_over(a);
     return r;

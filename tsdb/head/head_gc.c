@@ -36,6 +36,30 @@ int64_t head_oldest_time(Head *h) {
     return oldest;
 }
 
+int64_t head_spill(Head *h, int64_t before) {
+    int64_t oldest = INT64_MAX;
+    uint32_t n = atomic_load(&h->next_slot);
+    for (uint32_t i = 0; i < n; i++) {
+        HeadSeries *s = atomic_load(&h->slabs[i / SLAB_SERIES]) ? head_series(h, i) : NULL;
+        if (!s) {
+            continue;
+        }
+        spin_lock(&s->lock);
+        if (s->open.n > 0 && s->open.min_time < before) {
+            head_series_spill(h, s);
+        } else if (s->open.n > 0) {
+            oldest = MIN(oldest, s->open.min_time);
+        }
+        spin_unlock(&s->lock);
+    }
+    return oldest;
+}
+
+void head_wait_for_commits(Head *h) {
+    pthread_rwlock_wrlock(&h->commit_lock);
+    pthread_rwlock_unlock(&h->commit_lock);
+}
+
 int64_t head_series_end(Head *h, uint64_t handle) {
     int64_t late = head_late_end(h, (uint32_t)handle);
     return MAX(late, atomic_load(&head_series_any(h, handle)->last));
@@ -184,8 +208,10 @@ static void release_graves(Head *h) {
         return;
     }
     pthread_rwlock_wrlock(&h->index_lock);
+    h->life++;
     for (size_t i = 0; i < n; i++) {
         series_release(h, h->graves.v[i].slot, now);
+        head_free_slot(h, h->graves.v[i].slot);
     }
     head_index_tidy(&h->index);
     pthread_rwlock_unlock(&h->index_lock);

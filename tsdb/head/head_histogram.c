@@ -117,6 +117,7 @@ int head_histogram_add(Head *h, HeadSeries *s, HeadCursor *c, const HistogramSam
     if (r == APPEND_OUT_OF_ORDER) {
         r = insert(h, s, sample, c->range_start);
     } else if (r == APPEND_OK && (s->open.n == 0 || sample->t > s->open.t)) {
+        head_isolation_mark(&h->isolation, s, c->commit);
         add_newest(h, s, sample, c->range_start);
     }
     c->histograms += r == APPEND_OK;

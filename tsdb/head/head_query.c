@@ -169,8 +169,10 @@ static void iter_free(SampleIter *base) {
 static const SampleIterOps iter_ops = {iter_next, iter_seek, iter_free};
 
 /* Only this needs the series' lock; its samples as of now stay readable. */
-static ChunkLogRef iter_snapshot(HeadIter *it, HeadSeries *s) {
+static ChunkLogRef iter_snapshot(HeadIter *it, HeadSeries *s, uint32_t view) {
     spin_lock(&s->lock);
+    int64_t until = head_isolation_until(&it->head->isolation, s, view);
+    it->maxt = MIN(it->maxt, until);
     ChunkLogRef full = s->full;
     it->open = (Chunk){0};
     if (s->open.n > 0 && s->open.t >= it->mint && s->open.min_time <= it->maxt) {
@@ -187,9 +189,9 @@ static ChunkLogRef iter_snapshot(HeadIter *it, HeadSeries *s) {
     return full;
 }
 
-static void iter_start(HeadIter *it, HeadSeries *s) {
+static void iter_start(HeadIter *it, HeadSeries *s, uint32_t view) {
     ChunkLogEntry e;
-    ChunkLogRef ref = iter_snapshot(it, s);
+    ChunkLogRef ref = iter_snapshot(it, s, view);
     it->full.n = 0;
     for (; chunk_log_entry(it->head->chunks, ref, &e) && e.max_time >= it->mint; ref = e.previous) {
         if (e.min_time <= it->maxt) {
@@ -203,6 +205,7 @@ static void iter_start(HeadIter *it, HeadSeries *s) {
 typedef struct HeadSet {
     SeriesSet base;
     Head *head;
+    uint32_t view;
     int64_t mint, maxt;
     uint64_t limit, given;
     const atomic_bool *cancel;
@@ -225,9 +228,11 @@ static void set_label(HeadSet *set, size_t count) {
     pthread_rwlock_unlock(&h->index_lock);
 }
 
-static bool has_samples(Head *h, HeadSeries *s, int64_t mint, int64_t maxt) {
+static bool has_samples(Head *h, HeadSeries *s, uint32_t view, int64_t mint, int64_t maxt) {
     ChunkLogEntry e;
     spin_lock(&s->lock);
+    int64_t until = head_isolation_until(&h->isolation, s, view);
+    maxt = MIN(maxt, until);
     ChunkWriter open = s->open;
     ChunkLogRef ref = s->full;
     spin_unlock(&s->lock);
@@ -252,7 +257,7 @@ static int set_next(SeriesSet *base, Series *ret) {
             set_label(set, LABEL_BATCH);
         }
         size_t i = set->at++;
-        if (has_samples(set->head, head_series_any(set->head, set->ids.v[i]), set->mint,
+        if (has_samples(set->head, head_series_any(set->head, set->ids.v[i]), set->view, set->mint,
                         set->maxt)) {
             *ret = (Series){set->labels[i], set->ids.v[i]};
             set->given++;
@@ -272,7 +277,7 @@ static SampleIter *set_iter(SeriesSet *base, const Series *series, SampleIter *r
     }
     it->mint = set->mint;
     it->maxt = set->maxt;
-    iter_start(it, head_series_any(set->head, series->handle));
+    iter_start(it, head_series_any(set->head, series->handle), set->view);
     return &it->base;
 }
 
@@ -322,6 +327,7 @@ static int querier_select_series(Querier *base, const Matcher *m, size_t n,
     HeadSet *set = NEW(HeadSet);
     set->base.ops = &set_ops;
     set->head = q->head;
+    set->view = q->pin.view;
     set->mint = q->mint;
     set->maxt = q->maxt;
     if (hints) {

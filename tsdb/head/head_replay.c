@@ -461,6 +461,16 @@ int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time
     return e;
 }
 
+/* Of series that left before. The index lock is held for writing. */
+static void find_free_slots(Head *h) {
+    h->life++;
+    for (uint32_t i = 0; i < atomic_load(&h->next_slot); i++) {
+        if (!head_series(h, i)) {
+            head_free_slot(h, i);
+        }
+    }
+}
+
 int head_replay_end(HeadReplay *r) {
     int result = 0;
     uint64_t unknown = 0;
@@ -485,6 +495,7 @@ int head_replay_end(HeadReplay *r) {
     let_pairs_go(r);
     vec_free(&r->head->recovered);
     pthread_rwlock_wrlock(&r->head->index_lock);
+    find_free_slots(r->head);
     head_index_tidy(&r->head->index);
     pthread_rwlock_unlock(&r->head->index_lock);
     vec_free(&r->pairs);

@@ -1,10 +1,12 @@
 /*
- * A series of the head: 88 bytes, in slabs by slot. A SeriesRef is the slot + 1. Slots are given
- * out rising and not again until 2^32 were, so that a ref whose series has left finds nothing; a
- * slab goes when all of its series have left.
+ * A series of the head: 104 bytes, in slabs by slot. A slot is given out again when its series has
+ * left and nobody can be looking at it any more. A SeriesRef is 1 + the slot + the slot's life <<
+ * 32: a life begins with each series, and lives rise, so that a ref whose series has left finds
+ * nothing. A slab goes when all of its series have left, and is made anew when a slot of it is
+ * given out.
  *
- * Fields are guarded by the series' own lock except: labels and hash, immutable while the series is
- * in reach; last, flags and touched, which appenders read without it.
+ * Fields are guarded by the series' own lock except: labels, hash, slot and life, immutable while
+ * the series is in reach; last, flags and touched, which appenders read without it.
  */
 #pragma once
 
@@ -41,9 +43,12 @@ typedef struct HeadSeries {
     ChunkLogRef full; /* newest full chunk */
     HeadLabels *labels;
     uint32_t hash, slot;
+    uint32_t life;   /* of the slot: part of the ref, as slots are given out again */
+    uint32_t commit; /* the last that added; see head_isolation.h */
+    int64_t before;  /* time of the newest sample before it */
 } HeadSeries;
 
-_Static_assert(sizeof(HeadSeries) <= 88, "memory a series");
+_Static_assert(sizeof(HeadSeries) <= 104, "memory a series");
 
 typedef struct HeadSlab {
     uint32_t used, gone; /* guarded by the index lock */

@@ -37,7 +37,7 @@ void journal_checkpoint_path(const Journal *j, uint64_t number, char path[JOURNA
 }
 
 static uint64_t bytes_locked(const Journal *j) {
-    uint64_t sum = j->current.size + j->checkpoint_bytes;
+    uint64_t sum = j->current.size;
     for (size_t i = 0; i < j->closed.n; i++) {
         sum += j->closed.v[i].size;
     }
@@ -211,6 +211,9 @@ static void write_waiting(Journal *j) {
 }
 
 int journal_commit(Journal *j, const JournalBatch *b) {
+    if (atomic_load(&j->held)) {
+        return err_trace(-ENOSPC);
+    }
     JournalCommit c = {.batch = b};
     pthread_mutex_lock(&j->lock);
     *j->last = &c;
@@ -306,9 +309,10 @@ static void *sync_thread(void *arg) {
 /* ---- checkpoint and trim */
 
 /* Segments from the oldest on whose samples are all before mint; 0 = none. */
-static uint64_t last_obsolete(const Journal *j, int64_t mint) {
+static uint64_t last_obsolete(const Journal *j, uint64_t last, int64_t mint) {
     uint64_t number = 0;
-    for (size_t i = 0; i < j->closed.n && j->closed.v[i].max_time < mint; i++) {
+    for (size_t i = 0;
+         i < j->closed.n && j->closed.v[i].number <= last && j->closed.v[i].max_time < mint; i++) {
         number = j->closed.v[i].number;
     }
     return number;
@@ -400,21 +404,28 @@ static int rotate_exclusively(Journal *j, int64_t base) {
     return r;
 }
 
-int journal_trim(Journal *j, int64_t base, int64_t floor, JournalFillFn fill, void *arg) {
+int journal_cut(Journal *j, int64_t base, uint64_t *ret_last) {
     int r = rotate_exclusively(j, base);
     if (r < 0) {
         metric_inc(j->truncations_failed);
         return err_trace(r);
     }
     pthread_mutex_lock(&j->lock);
-    uint64_t number = last_obsolete(j, floor);
+    *ret_last = j->current.number - 1;
+    pthread_mutex_unlock(&j->lock);
+    return 0;
+}
+
+int journal_trim(Journal *j, uint64_t last, int64_t floor, JournalFillFn fill, void *arg) {
+    pthread_mutex_lock(&j->lock);
+    uint64_t number = last_obsolete(j, last, floor);
     pthread_mutex_unlock(&j->lock);
     if (number == 0) {
         return 0;
     }
     uint64_t size;
     metric_inc(j->checkpoints);
-    r = write_checkpoint(j, number, j->base, fill, arg, &size);
+    int r = write_checkpoint(j, number, j->base, fill, arg, &size);
     if (r < 0) {
         metric_inc(j->checkpoints_failed);
         metric_inc(j->truncations_failed);
@@ -580,11 +591,20 @@ void journal_close(Journal *j) {
     mem_free(j);
 }
 
+void journal_hold(Journal *j, bool hold) { atomic_store(&j->held, hold); }
+
 uint64_t journal_bytes(Journal *j) {
+    pthread_mutex_lock(&j->lock);
+    uint64_t n = bytes_locked(j) + j->checkpoint_bytes;
+    pthread_mutex_unlock(&j->lock);
+    metric_set(j->storage_bytes, (double)n);
+    return n;
+}
+
+uint64_t journal_segments_bytes(Journal *j) {
     pthread_mutex_lock(&j->lock);
     uint64_t n = bytes_locked(j);
     pthread_mutex_unlock(&j->lock);
-    metric_set(j->storage_bytes, (double)n);
     return n;
 }
 

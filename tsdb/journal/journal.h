@@ -71,13 +71,19 @@ int journal_commit(Journal *j, const JournalBatch *b);
 
 /* Appends records (a megabyte or so) to out; false when there are no more. */
 typedef bool (*JournalFillFn)(void *arg, JournalEncoder *e, Buf *out);
+/* Samples before base are in blocks: begins a new segment, which tells so. *ret_last: the number of
+ * the one before it. */
+int journal_cut(Journal *j, int64_t base, uint64_t *ret_last);
 /*
- * Samples before base are in blocks, and those before floor are needed from here no more. Begins a
- * new segment, which tells base; if there are segments with only samples before floor, writes what
- * fill() gives (all live series) as checkpoint, and removes those segments.
+ * Samples before floor are needed from here no more. If there are segments up to `last` with only
+ * such, writes what fill() gives (all live series) as checkpoint, and removes those segments.
  */
-int journal_trim(Journal *j, int64_t base, int64_t floor, JournalFillFn fill, void *arg);
+int journal_trim(Journal *j, uint64_t last, int64_t floor, JournalFillFn fill, void *arg);
+/* Of the segments. */
+uint64_t journal_segments_bytes(Journal *j);
 
+/* While true, commits are refused with -ENOSPC: somebody else needs the space of the disk. */
+void journal_hold(Journal *j, bool hold);
 uint64_t journal_bytes(Journal *j);
 /* Numbers of the oldest segment and the one being written. */
 void journal_segments(Journal *j, uint64_t *ret_first, uint64_t *ret_last);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/metrics.h"
 #include "base/vec.h"
@@ -42,6 +43,7 @@ struct Journal {
     bool full_disk_logged;
     int64_t failed_ns; /* when a write was refused last */
 
+    atomic_bool held;
     bool dirty, stopping;
     VEC(int) to_sync; /* earlier segments, to be synced and closed by the syncing thread */
     int wake_fd, stop_fd;

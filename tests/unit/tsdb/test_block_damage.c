@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "support/block_build.h"
 #include "tsdb/block/block_format.h"
+#include "tsdb/block/block_scrub.h"
 #include "tsdb/block/block_seal.h"
 #include "tsdb/block/bundle_writer.h"
 
@@ -290,4 +291,87 @@ TEST (a_full_disk_makes_no_block) {
     block_writer_free(w);
     CHECK_INT(rmdir(shape.dir), 0); /* nothing is left behind */
     CHECK_INT(mkdir(shape.dir, 0755), 0);
+}
+
+/* ---- a file that is cut off, or a disk that fails, under an open block ---- */
+
+static char *file_of(const Block *b) { return mem_printf("%s/block.mdb", block_path(b)); }
+
+TEST (a_file_cut_off_under_an_open_block_sets_it_aside) {
+    for (int keep = 0; keep < 3; keep++) {
+        BlockShape shape = {.dir = test_tmpdir(),
+                            .metrics = 20,
+                            .hosts = 30,
+                            .min_time = 0,
+                            .max_time = 7200000,
+                            .step = 15000,
+                            .noise = true};
+        Block *b = shape_make(&shape);
+        char *file = file_of(b);
+        CHECK_INT(truncate(file, keep * (off_t)(block_meta(b)->bytes / 3)), 0);
+        mem_free(file);
+        Querier *q;
+        SeriesSet *set = NULL;
+        Matcher m;
+        Problem p = {0};
+        Arena a = ARENA_INIT(0);
+        Warnings w = {.arena = &a};
+        Series s;
+        SampleRun run;
+        int r = 0;
+        CHECK_INT(matcher_init(&m, MATCH_RE, STR("instance"), STR("host-.*"), &p), 0);
+        CHECK_INT(block_querier(b, INT64_MIN, INT64_MAX, &q), 0);
+        CHECK_INT(querier_select(q, &m, 1, NULL, &w, &set), 0);
+        while (r >= 0 && (r = series_set_next(set, &s)) > 0) {
+            SampleIter *it = series_set_iter(set, &s, NULL);
+            while ((r = sample_iter_next(it, &run)) > 0) {
+                CHECK(run.n > 0);
+            }
+            sample_iter_free(it);
+        }
+        CHECK(r == -EBADMSG || w.list.n > 0);
+        CHECK(block_is_bad(b));
+        series_set_free(set);
+        StrVec names = {0};
+        CHECK_INT(q->ops->label_names(q, NULL, 0, 0, &a, &w, &names), 0);
+        CHECK_INT(names.n, 0);
+        CHECK(w.list.n > 0);
+        querier_close(q);
+        matcher_deinit(&m);
+        CHECK_INT(block_verify(b, NULL, &p), -EBADMSG);
+        warnings_free(&w);
+        arena_deinit(&a);
+        block_unref(b);
+    }
+}
+
+TEST (a_scrub_reads_all_in_parts_and_finds_damage) {
+    BlockShape shape = {.dir = test_tmpdir(),
+                        .metrics = 20,
+                        .hosts = 30,
+                        .min_time = 0,
+                        .max_time = 7200000,
+                        .step = 15000,
+                        .noise = true};
+    Block *b = shape_make(&shape);
+    BlockScrub s = {0};
+    int calls = 0, r = 0;
+    while (r == 0) {
+        uint64_t budget = 100000;
+        r = block_scrub(b, &s, &budget, NULL);
+        calls++;
+    }
+    CHECK_INT(r, SCRUB_DONE);
+    CHECK(calls > (int)(block_meta(b)->bytes / 100000 / 2) && calls < 200);
+    char *file = file_of(b);
+    int fd = open(file, O_WRONLY);
+    CHECK(fd >= 0);
+    CHECK_INT(pwrite(fd, "damage", 6, (off_t)(block_meta(b)->bytes / 2)), 6);
+    close(fd);
+    s = (BlockScrub){0};
+    uint64_t budget = UINT64_MAX;
+    CHECK_INT(block_scrub(b, &s, &budget, NULL), -EBADMSG);
+    CHECK(block_is_bad(b));
+    mem_free(file);
+    block_unref(b);
 }

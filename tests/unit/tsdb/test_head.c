@@ -379,3 +379,119 @@ TEST (a_regex_beside_a_metric_name_looks_at_its_series_only) {
     matcher_deinit(&m[1]);
     head_free(h);
 }
+
+/* ---- a commit is visible at once */
+
+#define WIDTH 300
+
+typedef struct Together {
+    Head *head;
+    int number;
+    atomic_bool *stop;
+} Together;
+
+/* Every commit has one sample of each of its series, all with the same time and value. */
+static void *commit_together(void *arg) {
+    const Together *w = arg;
+    SeriesRef refs[WIDTH] = {0};
+    for (int64_t t = 1; !atomic_load(w->stop); t++) {
+        Appender *a;
+        CHECK_INT(head_appender(w->head, &a), 0);
+        for (int i = 0; i < WIDTH; i++) {
+            char owner[16], name[16];
+            snprintf(owner, sizeof(owner), "w%d", w->number);
+            snprintf(name, sizeof(name), "%d", i);
+            Label l[3] = {{LABEL_NAME, STR("up")},
+                          {LABEL_INSTANCE, str_of(name)},
+                          {STR("owner"), str_of(owner)}};
+            CHECK_INT(appender_append(a, &refs[i], (Labels){l, 3}, t * 10 + i % 3, (double)t),
+                      APPEND_OK);
+        }
+        CHECK_INT(appender_commit(a), 0);
+    }
+    return NULL;
+}
+
+/* The sums of the last values of the series of one writer, read slowly: all or none of a commit. */
+static void check_together(Head *h, int number) {
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    SampleRun run;
+    Matcher m;
+    char owner[16];
+    size_t n = 0;
+    double first = 0;
+    snprintf(owner, sizeof(owner), "w%d", number);
+    CHECK_INT(matcher_init(&m, MATCH_EQ, STR("owner"), str_of(owner), NULL), 0);
+    CHECK_INT(head_querier(h, 0, INT64_MAX, &q), 0);
+    CHECK_INT(querier_select(q, &m, 1, NULL, NULL, &set), 0);
+    while (series_set_next(set, &s) > 0) {
+        double last = 0;
+        SampleIter *it = series_set_iter(set, &s, NULL);
+        while (sample_iter_next(it, &run) > 0) {
+            last = run.f[run.n - 1];
+        }
+        sample_iter_free(it);
+        first = n++ == 0 ? last : first;
+        CHECK_DOUBLE(last, first);
+        if (n % 50 == 0) {
+            usleep(500);
+        }
+    }
+    CHECK(n == 0 || n == WIDTH);
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&m);
+}
+
+TEST (a_querier_sees_all_of_a_commit_or_nothing_however_long_it_reads) {
+    Head *h = open_head();
+    atomic_bool stop = false;
+    Together w[2] = {{h, 0, &stop}, {h, 1, &stop}};
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, commit_together, &w[i]);
+    }
+    for (int i = 0; i < 40; i++) {
+        check_together(h, i % 2);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    check_together(h, 0);
+    head_free(h);
+}
+
+/* ---- slots are given out again */
+
+TEST (under_churn_slots_are_given_out_again_and_old_refs_find_nothing) {
+    Head *h = open_head();
+    Label l[2];
+    Appender *a;
+    SeriesRef first = 0, ref;
+    char name[32];
+    for (int64_t round = 0; round < 50; round++) {
+        int64_t t = round * RANGE;
+        CHECK_INT(head_appender(h, &a), 0);
+        for (int i = 0; i < 600; i++) {
+            snprintf(name, sizeof(name), "pod-%lld-%d", (long long)round, i);
+            ref = 0;
+            CHECK_INT(appender_append(a, &ref, two(l, "up", name), t, 1), APPEND_OK);
+            first = first ? first : ref;
+        }
+        CHECK_INT(appender_commit(a), 0);
+        head_raise_min_valid(h, t);
+        head_truncate(h, t);
+        head_next_round(h);
+        CHECK(head_collect(h));
+        CHECK_INT(count(h, 0, INT64_MAX, NULL), 600);
+    }
+    CHECK(atomic_load(&h->next_slot) <= 4 * 600);
+    CHECK_INT(atomic_load(&h->n_series), 600);
+    CHECK_INT(head_appender(h, &a), 0);
+    CHECK_INT(appender_append(a, &first, LABELS_EMPTY, 50 * RANGE, 1), APPEND_UNKNOWN_REF);
+    appender_rollback(a);
+    head_free(h);
+}

@@ -1,5 +1,6 @@
 /* Starting again: what an earlier life or an earlier version left, and what others put there. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -277,5 +278,125 @@ TEST (blocks_answer_before_the_journal_is_read_and_say_what_is_missing) {
     CHECK_INT(series, 3);
     CHECK_INT(warnings, 0);
     CHECK_INT(count(db, 0, value_at), 3 * 180);
+    tsdb_close(db);
+}
+
+/* ---- churn */
+
+/* Each minute other series, as pods come and go; the server ends without warning now and then. */
+TEST (slots_that_are_given_out_again_mean_the_right_series_after_a_start) {
+    Tsdb *db = open_in(test_tmpdir());
+    for (int64_t minute = 0; minute < 30; minute++) {
+        for (int64_t t = minute * RANGE; t < (minute + 1) * RANGE; t += 5000) {
+            Appender *a;
+            CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
+            for (int i = 0; i < 50; i++) {
+                char name[16];
+                int number = (int)minute * 50 + i;
+                snprintf(name, sizeof(name), "s%d", number);
+                Label l[2] = {{LABEL_NAME, STR("m")}, {STR("series"), str_of(name)}};
+                SeriesRef ref = 0;
+                CHECK_INT(appender_append(a, &ref, (Labels){l, 2}, t, value_at(number, t)),
+                          APPEND_OK);
+            }
+            CHECK_INT(appender_commit(a), 0);
+        }
+        CHECK_INT(tsdb_maintain(db), 0);
+        if (minute % 4 == 3) {
+            tsdb_close(db);
+            db = open_in(test_tmpdir());
+        }
+        CHECK_INT(count(db, 0, value_at), 600 * (minute + 1));
+    }
+    tsdb_close(db);
+}
+
+/* ---- a full disk */
+
+typedef struct SmallDisk {
+    atomic_ulong left; /* bytes that files may still grow by */
+    atomic_bool on;
+} SmallDisk;
+
+static int little_room(void *arg, FileOp op, size_t *n) {
+    SmallDisk *d = arg;
+    if (op != FILE_OP_WRITE || !atomic_load(&d->on)) {
+        return 0;
+    }
+    if (atomic_load(&d->left) < *n) {
+        *n = 0;
+        return -ENOSPC;
+    }
+    atomic_fetch_sub(&d->left, *n);
+    return 0;
+}
+
+static int note_reserve(void *arg, const char *name) {
+    uint64_t size = 0;
+    int fd;
+    char *path = mem_printf("%s/%s", test_tmpdir(), name);
+    if (strcmp(name, "reserve") == 0 && file_open(path, O_RDONLY, 0, &fd) == 0) {
+        CHECK_INT(file_size(fd, &size), 0);
+        file_close(fd);
+        *(uint64_t *)arg = size;
+    }
+    mem_free(path);
+    return 0;
+}
+
+TEST (a_full_disk_gives_its_reserve_for_cleaning_up_and_takes_it_again) {
+    Tsdb *db;
+    TsdbOptions o = {.dir = test_tmpdir(),
+                     .block_range_ms = RANGE,
+                     .journal_segment_bytes = 4096,
+                     .reserve_bytes = 1 << 20};
+    SmallDisk disk = {0};
+    uint64_t reserve = 0;
+    TsdbStats st;
+    log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
+    log_set_fd(open("/dev/null", O_WRONLY));
+    CHECK_INT(tsdb_open(&o, &db, NULL), 0);
+    fill(db, 3, 0, 4 * RANGE, 1000);
+    CHECK_INT(file_each_name(test_tmpdir(), note_reserve, &reserve), 0);
+    CHECK_INT(reserve, 1 << 20);
+    file_fault_set(little_room, &disk);
+    atomic_store(&disk.on, true);
+    CHECK_INT(append_step(db, 3, 4 * RANGE, value_at), -ENOSPC);
+    CHECK_INT(tsdb_maintain(db), -ENOSPC);
+    atomic_store(&disk.on, false);
+    CHECK_INT(append_step(db, 3, 4 * RANGE, value_at), 0);
+    CHECK_INT(tsdb_maintain(db), 0);
+    tsdb_stats(db, &st);
+    CHECK(st.blocks >= 1);
+    file_fault_set(NULL, NULL);
+    CHECK_INT(count(db, 0, value_at), 3 * 241);
+    CHECK_INT(file_each_name(test_tmpdir(), note_reserve, &reserve), 0);
+    CHECK_INT(reserve, 1 << 20);
+    tsdb_close(db);
+}
+
+/* ---- a long journal */
+
+TEST (what_is_in_durable_full_chunks_leaves_the_journal) {
+    Tsdb *db = open_in(test_tmpdir());
+    TsdbStats st;
+    uint64_t most = 0;
+    for (int64_t t = 0; t < 20 * RANGE; t += 250) {
+        CHECK_INT(append_step(db, t < 30000 ? 9 : 8, t, value_at), 0); /* one ends early */
+        if (t % 5000 == 0) {
+            CHECK_INT(tsdb_maintain(db), 0);
+            tsdb_stats(db, &st);
+            most = MAX(most, st.journal_bytes);
+        }
+        if (t % 97000 == 0) {
+            tsdb_close(db);
+            db = open_in(test_tmpdir());
+            CHECK_INT(count(db, 0, value_at), MIN(t / 250 + 1, 120) + 8 * (t / 250 + 1));
+        }
+    }
+    CHECK(most < 24000); /* a range alone is three times as much */
+    tsdb_close(db);
+    db = open_in(test_tmpdir());
+    CHECK_INT(count(db, 0, value_at), 120 + 8 * 4800);
     tsdb_close(db);
 }
