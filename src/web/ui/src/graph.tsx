@@ -35,6 +35,7 @@ function columnOf(s: Series, n: number, start: number, step: number): Column {
 }
 
 function columnsOf({ series, start, end, step }: PlotProps): { x: number[]; ys: Column[] } {
+  performance.mark('graph begins');
   const n = Math.floor((end - start) / step + 1e-6) + 1;
   return { x: Array.from({ length: n }, (_, i) => start + i * step), ys: series.map((s) => columnOf(s, n, start, step)) };
 }
@@ -148,7 +149,9 @@ export function Graph(p: GraphProps) {
     const data = [x, ...(p.stacked ? stack(ys, shown) : ys)] as uPlot.AlignedData;
     const options = optionsOf(p, names, ys, box.current!.clientWidth, view.current, near);
     options.series.forEach((s, k) => { if (k) s.show = shown[k - 1]; });
-    return follow(() => new p.plotter(options, data, box.current!), box.current!);
+    const end = follow(() => new p.plotter(options, data, box.current!), box.current!);
+    requestAnimationFrame(() => requestAnimationFrame(() => performance.measure('graph', 'graph begins'))); // once it is seen
+    return end;
   }, [x, ys, p.stacked, hidden]);
 
   // A click shows one series alone, or all again; with Ctrl or Shift it hides or shows that one.
