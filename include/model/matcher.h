@@ -13,6 +13,12 @@ typedef struct Matcher {
     Regex *re; /* for MATCH_RE and MATCH_NRE; owned */
 } Matcher;
 
+/* All of them together: a selector. */
+typedef struct Selector {
+    const Matcher *v;
+    size_t n;
+} Selector;
+
 /* Borrows name and value. 0, or -EINVAL and a Problem for a bad regex. */
 int matcher_init(Matcher *m, MatcherType type, Str name, Str value, Problem *problem);
 void matcher_deinit(Matcher *m);

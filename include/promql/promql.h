@@ -202,8 +202,11 @@ int promql_engine_set_log(PromqlEngine *e, Str path, Problem *problem);
 /* Parses and type-checks only. 0, or -EINVAL with position and text (without the "parse error"
  * lead). */
 int promql_check(const PromqlEngine *e, Str query, PromqlType *ret_type, Problem *problem);
-/* The same, telling whether the query selects any series at all. */
-int promql_selects(const PromqlEngine *e, Str query, bool *ret, Problem *problem);
+/* The same; then fn gets the query's selectors, in the order of the text, for as long as it runs.
+ */
+int promql_with_selectors(const PromqlEngine *e, Str query,
+                          void (*fn)(void *arg, const Selector *v, size_t n), void *arg,
+                          Problem *problem);
 /* A problem of these functions as users see it: "1:5: parse error: ...". */
 void promql_problem_print(const Problem *problem, Buf *out);
 /* Tells every keyword, operator and function, and whether this engine has it switched on. */

@@ -198,9 +198,21 @@ struct Appender {
  * ---------------------------------------------------------------------------------------------- */
 
 typedef struct Storage Storage;
+/* The exemplars of a series, in the order of time. */
+typedef struct SeriesExemplars {
+    Labels labels;
+    const Exemplar *v;
+    size_t n;
+} SeriesExemplars;
+typedef VEC(SeriesExemplars) SeriesExemplarsVec;
+
 typedef struct StorageOps {
     int (*querier)(Storage *s, int64_t mint, int64_t maxt, Querier **ret); /* any thread */
     int (*appender)(Storage *s, Appender **ret);                           /* any thread */
+    /* Exemplars in [mint, maxt] of the series that match one of the lists, by labels; in the arena,
+     * whose ceiling gives -ENOMEM. May be NULL: there are none. Any thread. */
+    int (*exemplars)(Storage *s, const Selector *lists, size_t n, int64_t mint, int64_t maxt,
+                     Arena *a, SeriesExemplarsVec *ret);
 } StorageOps;
 struct Storage {
     const StorageOps *ops;

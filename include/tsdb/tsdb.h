@@ -21,6 +21,7 @@ typedef struct TsdbOptions {
     int64_t sync_interval_ms;       /* group commit: fdatasync at most this far apart; 0 = 1000 */
     uint64_t journal_segment_bytes; /* 0 = 128 MiB */
     unsigned replay_threads;        /* 0 = number of cores */
+    size_t exemplars_max;           /* kept in memory and the journal; 0 = none */
     uint64_t reserve_bytes;         /* of disk kept for cleaning up when it is full; 0 = none */
     bool replay_later;              /* leave the journal to tsdb_replay() */
     int64_t out_of_order_window_ms; /* 0 = samples are only taken in order */
@@ -62,6 +63,7 @@ int tsdb_delete(Tsdb *db, const TsdbSelector *sets, size_t n, int64_t mint, int6
 int tsdb_clean_tombstones(Tsdb *db);
 /* New limits after a configuration reload. */
 void tsdb_set_out_of_order_window(Tsdb *db, int64_t window_ms);
+void tsdb_set_exemplars_max(Tsdb *db, size_t max);
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes);
 /* Writes everything, the head too unless skip_head, as a database of its own into
  * dir/snapshots/<name> (blocks by hard link); name gets "20260102T030405Z-0123456789abcdef". */
@@ -91,6 +93,14 @@ typedef struct TsdbCardinality { /* each list: largest first, at most `limit` */
 } TsdbCardinality;
 /* Of the head. */
 int tsdb_cardinality(Tsdb *db, size_t limit, Arena *a, TsdbCardinality *ret);
+
+/* What senders have said of metrics (scraped ones ask their targets); of one, or of all when metric
+ * is empty. In the arena. */
+typedef struct TsdbFamily {
+    Str metric;
+    Metadata metadata;
+} TsdbFamily;
+int tsdb_metadata(Tsdb *db, Str metric, Arena *a, TsdbFamily **ret, size_t *ret_n);
 
 typedef struct TsdbBlockInfo {
     char id[27];                /* ULID */

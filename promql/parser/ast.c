@@ -48,27 +48,33 @@ void promql_position(Str text, uint32_t offset, int *ret_line, int *ret_column) 
     *ret_column = (int)(offset - line_start) + 1;
 }
 
-bool ast_selects(const Node *n) {
+void ast_selectors(const Node *n, Selectors *ret) {
     if (!n)
-        return false;
+        return;
     switch (n->kind) {
     case NODE_NUMBER:
-    case NODE_STRING: return false;
+    case NODE_STRING: break;
     case NODE_VECTOR_SELECTOR:
-    case NODE_MATRIX_SELECTOR: return true;
-    case NODE_SUBQUERY: return ast_selects(n->subquery.expr);
-    case NODE_PAREN: return ast_selects(n->paren.expr);
-    case NODE_STEP_INVARIANT: return ast_selects(n->invariant.expr);
-    case NODE_UNARY: return ast_selects(n->unary.expr);
-    case NODE_BINARY: return ast_selects(n->binary.lhs) || ast_selects(n->binary.rhs);
-    case NODE_AGGREGATE: return ast_selects(n->aggregate.expr) || ast_selects(n->aggregate.param);
+        vec_push(ret, (Selector){n->vector.matchers, n->vector.n_matchers});
+        break;
+    case NODE_MATRIX_SELECTOR: ast_selectors(n->matrix.vector, ret); break;
+    case NODE_SUBQUERY: ast_selectors(n->subquery.expr, ret); break;
+    case NODE_PAREN: ast_selectors(n->paren.expr, ret); break;
+    case NODE_STEP_INVARIANT: ast_selectors(n->invariant.expr, ret); break;
+    case NODE_UNARY: ast_selectors(n->unary.expr, ret); break;
+    case NODE_BINARY:
+        ast_selectors(n->binary.lhs, ret);
+        ast_selectors(n->binary.rhs, ret);
+        break;
+    case NODE_AGGREGATE:
+        ast_selectors(n->aggregate.expr, ret);
+        ast_selectors(n->aggregate.param, ret);
+        break;
     case NODE_CALL:
-        for (size_t i = 0; i < n->call.n_args; i++) {
-            if (ast_selects(n->call.args[i]))
-                return true;
-        }
+        for (size_t i = 0; i < n->call.n_args; i++)
+            ast_selectors(n->call.args[i], ret);
+        break;
     }
-    return false;
 }
 
 void promql_problem_print(const Problem *problem, Buf *out) {

@@ -209,8 +209,9 @@ const PromqlFunction *promql_function_find(Str name);
 /* Parses and type-checks. The text must outlive the tree. */
 int promql_parse(const PromqlOptions *o, Str text, Arena *a, Node **ret, Problem *problem);
 void ast_free_matchers(Node *n);
-/* Whether it has a selector somewhere. */
-bool ast_selects(const Node *n);
+/* Its selectors, in the order of the text; the matchers stay the tree's. */
+typedef VEC(Selector) Selectors;
+void ast_selectors(const Node *n, Selectors *ret);
 /* line:column of a byte offset, both from 1; columns count bytes. */
 void promql_position(Str text, uint32_t offset, int *ret_line, int *ret_column);
 /* The options an engine was made with (the engine's to define). */

@@ -14,11 +14,18 @@ int promql_check(const PromqlEngine *e, Str query, PromqlType *ret_type, Problem
     return r;
 }
 
-int promql_selects(const PromqlEngine *e, Str query, bool *ret, Problem *problem) {
+int promql_with_selectors(const PromqlEngine *e, Str query,
+                          void (*fn)(void *arg, const Selector *v, size_t n), void *arg,
+                          Problem *problem) {
     Arena a = ARENA_INIT(PARSE_BYTES_MAX);
     Node *n;
+    Selectors lists = {0};
     int r = promql_parse(promql_engine_options(e), query, &a, &n, problem);
-    *ret = r == 0 && ast_selects(n);
+    if (r == 0) {
+        ast_selectors(n, &lists);
+        fn(arg, lists.v, lists.n);
+    }
+    vec_free(&lists);
     ast_free_matchers(n);
     arena_deinit(&a);
     return r;

@@ -316,37 +316,6 @@ void api_query_range(HttpExchange *x, void *arg) {
     }
 }
 
-/*
- * No exemplars are kept, as in Prometheus without its exemplar-storage feature: the query is
- * checked, the list empty. A query that selects nothing gets 204.
- */
-void api_query_exemplars(HttpExchange *x, void *arg) {
-    Api *api = arg;
-    int64_t start, end;
-    bool selects;
-    Problem p = {0};
-    if (!param_time(x, "start", TIME_MIN_MS, &start) || !param_time(x, "end", TIME_MAX_MS, &end)) {
-        return;
-    }
-    if (end < start) {
-        reply_error(x, API_BAD_DATA,
-                    "invalid parameter \"end\": end timestamp must not be before start timestamp");
-        return;
-    }
-    if (promql_selects(api->engine, http_param(x, "query"), &selects, &p) < 0) {
-        reply_parse_error(x, "query", &p);
-        return;
-    }
-    if (!selects) {
-        reply_no_content(x);
-        return;
-    }
-    Reply r;
-    reply_begin(&r, x);
-    buf_add_cstr(&r.b, "[]");
-    reply_end(&r, NULL, 0, NULL, 0);
-}
-
 void api_format_query(HttpExchange *x, void *arg) {
     Api *api = arg;
     Problem p = {0};

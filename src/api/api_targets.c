@@ -262,6 +262,25 @@ static int merge_target(void *arg, const TargetView *t) {
     return scrape_manager_metadata(t->target, merge_metric, arg);
 }
 
+/* What senders of remote write have said of metrics that no target has. */
+static void merge_sent(Api *api, Merge *m) {
+    TsdbFamily *v;
+    size_t n, from_targets = m->order.n;
+    if (!api->tsdb || tsdb_metadata(api->tsdb, m->metric, &m->arena, &v, &n) < 0) {
+        return;
+    }
+    StrMap scraped = {0};
+    for (size_t i = 0; i < from_targets; i++) {
+        *str_map_put(&scraped, m->order.v[i]->name, NULL) = m;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!str_map_get(&scraped, v[i].metric)) {
+            (void)merge_metric(m, v[i].metric, &v[i].metadata);
+        }
+    }
+    str_map_deinit(&scraped);
+}
+
 static void merge_deinit(Merge *m) {
     for (size_t i = 0; i < m->order.n; i++) {
         vec_free(&m->order.v[i]->v);
@@ -280,6 +299,7 @@ void api_metadata(HttpExchange *x, void *arg) {
         return;
     }
     scrape_manager_each_active(api->scrape, STR_NULL, merge_target, &m);
+    merge_sent(api, &m);
     Reply r;
     reply_begin(&r, x);
     JsonWriter w = JSON_WRITER(&r.b);

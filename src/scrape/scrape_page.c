@@ -137,7 +137,8 @@ static int count_outcome(ScrapePage *p, int outcome, Labels l) {
 
 static void append_exemplar(ScrapePage *p, SeriesRef ref, int64_t t) {
     ExpoExemplar e;
-    Exemplar out = {.t = t, .has_t = true};
+    Exemplar out = {
+        .t = t}; /* has_t stays false: the same one again is the same whenever it comes */
     Str duplicate;
     if (!p->appender->ops->append_exemplar)
         return;
@@ -146,6 +147,7 @@ static void append_exemplar(ScrapePage *p, SeriesRef ref, int64_t t) {
         !labels_from_pairs(e.labels, e.n_labels, &out.labels, &duplicate))
         return;
     out.value = e.value;
+    out.has_t = e.has_t;
     if (e.has_t)
         out.t = e.t;
     int r = p->appender->ops->append_exemplar(p->appender, ref, &out);

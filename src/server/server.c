@@ -147,6 +147,12 @@ static void apply_retention(Server *s) {
     tsdb_set_retention(s->tsdb, ms, bytes);
 }
 
+/* Nothing is stored without the feature, as in Prometheus. */
+static size_t exemplars_max(const Server *s) {
+    int64_t max = s->loaded.config->root.storage.exemplars.max_exemplars;
+    return feature_on(FEATURE_EXEMPLARS) && max > 0 ? (size_t)max : 0;
+}
+
 /* ---- applying a configuration
  * ------------------------------------------------------------------------------ */
 
@@ -180,6 +186,7 @@ static void apply_all(Server *s, Loaded *l) {
                  L_STR("section", s->loaded.config->unsupported[i]));
     }
     apply_retention(s);
+    tsdb_set_exemplars_max(s->tsdb, exemplars_max(s));
     tsdb_set_out_of_order_window(s->tsdb, root->storage.tsdb.out_of_order_window_ms);
     promql_engine_set_subquery_step(s->engine, root->global.evaluation_interval_ms);
     query_log_apply(s->engine, root->global.query_log_file);
@@ -484,6 +491,7 @@ static void open_database(void *arg) {
                          s->loaded.config->root.storage.tsdb.out_of_order_window_ms,
                      .sync_interval_ms = flag_int("storage.tsdb.journal-sync-interval"),
                      .block_range_max_ms = flag_int("storage.tsdb.max-block-duration"),
+                     .exemplars_max = exemplars_max(s),
                      .journal_segment_bytes = flag("storage.tsdb.wal-segment-size")->size,
                      .reserve_bytes = RESERVE_BYTES,
                      .replay_later = true};
@@ -531,6 +539,7 @@ static void start_parts(Server *s) {
         .call = http_call,
         .cancel = http_call_cancel,
         .user_agent = STR(VERSION_USER_AGENT),
+        .extra_metrics = feature_on(FEATURE_EXTRA_SCRAPE_METRICS),
         .owner_ref = config_ref_owner,
         .owner_unref = config_unref_owner,
     });

@@ -1,6 +1,7 @@
 /* The reader of journal segments and the decoders behind it, as replay calls them. */
 #include "base/mem.h"
 #include "tsdb/journal/journal_histogram.h"
+#include "tsdb/journal/journal_notes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -76,6 +77,16 @@ static void decode_histograms(Str payload) {
     arena_deinit(&arena);
 }
 
+static void decode_notes(uint8_t type, Str payload) {
+    JournalNotes it = JOURNAL_NOTES(payload);
+    JournalExemplar x;
+    JournalFamily f;
+    while (type == JOURNAL_EXEMPLARS ? journal_exemplars_next(&it, &x) > 0
+                                     : journal_families_next(&it, &f) > 0) {
+    }
+    journal_notes_deinit(&it);
+}
+
 static void decode(uint8_t type, Str payload) {
     int64_t mint;
     switch (type) {
@@ -86,13 +97,16 @@ static void decode(uint8_t type, Str payload) {
     case JOURNAL_SAMPLES: decode_samples(payload); break;
     case JOURNAL_SERIES: decode_series(payload); break;
     case JOURNAL_HISTOGRAMS: decode_histograms(payload); break;
+    case JOURNAL_EXEMPLARS:
+    case JOURNAL_FAMILIES: decode_notes(type, payload); break;
     default: break;
     }
 }
 
-static const uint8_t kinds[8] = {
-    JOURNAL_SERIES_1, JOURNAL_SAMPLES_1, JOURNAL_SAMPLES_TIMED_1, JOURNAL_BASE_1,
-    JOURNAL_SAMPLES,  JOURNAL_SERIES,    JOURNAL_HISTOGRAMS,      0,
+static const uint8_t kinds[16] = {
+    JOURNAL_SERIES_1,   JOURNAL_SAMPLES_1, JOURNAL_SAMPLES_TIMED_1,
+    JOURNAL_BASE_1,     JOURNAL_SAMPLES,   JOURNAL_SERIES,
+    JOURNAL_HISTOGRAMS, JOURNAL_EXEMPLARS, JOURNAL_FAMILIES,
 };
 
 /* First as a segment; then, since checksums stop nearly all changes, as the payload of each kind.
@@ -112,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     }
     if (size > 0) {
-        rec = (JournalRecord){.type = kinds[data[0] & 7],
+        rec = (JournalRecord){.type = kinds[(data[0] & 7) | (data[0] >> 2 & 8)],
                               .compression = (data[0] >> 3 & 3) % 3,
                               .payload = str_n((const char *)data + 1, size - 1)};
         if (journal_record_payload(&rec, zstd, &scratch, &payload) == 0) {

@@ -67,6 +67,16 @@ def compare(theirs_url, ours, now, version):
         assert a and a == b, (expr, difference(a, b))
 
 
+def notes(theirs_url, ours, at):
+    """Exemplars and metadata that came along."""
+    params = {"query": '{__name__=~"steps|steps_total"}', "start": at - 5, "end": at}
+    theirs = request(f"{theirs_url}/api/v1/query_exemplars?" + urllib.parse.urlencode(params)).json()["data"]
+    mine = ours.get("/api/v1/query_exemplars", **params).json()["data"]
+    assert len(mine[0]["exemplars"]) >= 4 and mine == theirs, (mine, theirs)
+    told = ours.get("/api/v1/metadata", metric="rpc_seconds").json()["data"]
+    assert told["rpc_seconds"][0]["type"] == "histogram" and told["rpc_seconds"][0]["help"] == "Durations.", told
+
+
 def forward(folder, running, message):
     prometheus = peer("prometheus")
     assert prometheus, "prometheus is not there: tools/fetch-peers brings it"
@@ -89,7 +99,8 @@ scrape_configs:
   - job_name: source
     static_configs: [{{targets: ["{exporter.target}"]}}]
 remote_write:
-  - {{url: "{n.url}/api/v1/write", {options}, queue_config: {{batch_send_deadline: 100ms}}}}
+  - {{url: "{n.url}/api/v1/write", {options}, queue_config: {{batch_send_deadline: 100ms}},
+     metadata_config: {{send: true, send_interval: 1s}}}}
 """)
     source = Process([prometheus, f"--config.file={folder}/source.yml", f"--storage.tsdb.path={folder}/source",
                       f"--web.listen-address=127.0.0.1:{port}",
@@ -108,6 +119,7 @@ remote_write:
     again = Narthex(folder, "global: {}\n", flags, port=n.port)
     running.append(again)
     compare(theirs, again, middle, version)
+    notes(theirs, again, middle)
 
 
 def prometheus_writes_histograms_by_version_1(folder, running):

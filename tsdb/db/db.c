@@ -211,7 +211,12 @@ static int storage_open_appender(Storage *s, Appender **ret) {
     return head_appender(((Tsdb *)s)->head, ret);
 }
 
-static const StorageOps storage_ops = {db_querier, storage_open_appender};
+static int storage_exemplars(Storage *s, const Selector *lists, size_t n, int64_t mint,
+                             int64_t maxt, Arena *a, SeriesExemplarsVec *ret) {
+    return exemplars_select(((Tsdb *)s)->head->exemplars, lists, n, mint, maxt, a, ret);
+}
+
+static const StorageOps storage_ops = {db_querier, storage_open_appender, storage_exemplars};
 
 /*
  * Up to where samples are in blocks and not the head's. The journal knows: what blocks there are
@@ -255,6 +260,7 @@ static int open_parts(Tsdb *db, const TsdbOptions *o, Problem *problem) {
         r = head_open(&(HeadOptions){.chunk_dir = chunk_dir, .range_ms = db->range_ms}, &db->head);
     }
     if (r == 0) {
+        exemplars_resize(db->head->exemplars, o->exemplars_max);
         r = journal_open(&(JournalOptions){.dir = journal_dir,
                                            .segment_bytes = o->journal_segment_bytes,
                                            .sync_interval_ms = o->sync_interval_ms},
@@ -539,6 +545,18 @@ void tsdb_stats(Tsdb *db, TsdbStats *ret) {
         ret->lowest_time = MIN(ret->lowest_time, block_meta(l->v[0].block)->min_time);
     }
     block_list_unref(l);
+}
+
+void tsdb_set_exemplars_max(Tsdb *db, size_t max) { exemplars_resize(db->head->exemplars, max); }
+
+int tsdb_metadata(Tsdb *db, Str metric, Arena *a, TsdbFamily **ret, size_t *ret_n) {
+    Family *v;
+    int r = families_list(db->head->families, metric, a, &v, ret_n);
+    *ret = r == 0 ? ARENA_ARRAY(a, TsdbFamily, *ret_n) : NULL;
+    for (size_t i = 0; *ret && i < *ret_n; i++) {
+        (*ret)[i] = (TsdbFamily){v[i].name, v[i].metadata};
+    }
+    return *ret ? 0 : -ENOMEM;
 }
 
 int tsdb_cardinality(Tsdb *db, size_t limit, Arena *a, TsdbCardinality *ret) {

@@ -137,6 +137,8 @@ int head_open(const HeadOptions *o, Head **ret) {
     head_late_init(h);
     head_isolation_init(&h->isolation);
     h->metrics = metrics_new();
+    h->exemplars = exemplars_new();
+    h->families = families_new();
     metrics_on_gather(set_gauges, h);
     *ret = h;
     return 0;
@@ -178,6 +180,8 @@ void head_free(Head *h) {
     vec_free(&h->slab_graves);
     vec_free(&h->graves);
     mem_free(h->metrics);
+    exemplars_free(h->exemplars);
+    families_free(h->families);
     mem_free(h);
 }
 
@@ -318,6 +322,22 @@ static HeadSeries *series_make(Head *h, uint32_t slot, uint32_t hash, Labels l) 
     s->labels = head_index_add(&h->index, slot, hash, l);
     series_begin(h, s, slot);
     return s;
+}
+
+bool head_series_find(Head *h, Labels l, uint32_t *ret_slot) {
+    pthread_rwlock_rdlock(&h->index_lock);
+    bool found = find_locked(h, l, (uint32_t)labels_hash(l), ret_slot);
+    pthread_rwlock_unlock(&h->index_lock);
+    return found;
+}
+
+Labels head_series_labels(Head *h, uint32_t slot, HeadLabelVec *scratch) {
+    pthread_rwlock_rdlock(&h->index_lock);
+    const HeadLabels *l = head_series_any(h, slot)->labels;
+    vec_reserve(scratch, l->n);
+    Labels ret = head_index_labels(&h->index, l, scratch->v);
+    pthread_rwlock_unlock(&h->index_lock);
+    return ret;
 }
 
 /* The index lock is held for writing. The lowest of those that became free first, so that series of

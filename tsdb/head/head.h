@@ -26,6 +26,8 @@
 #include "tsdb/head/head_isolation.h"
 #include "tsdb/head/head_series.h"
 #include "tsdb/journal/journal.h"
+#include "tsdb/notes/exemplars.h"
+#include "tsdb/notes/families.h"
 #include "tsdb/tsdb.h"
 
 typedef struct HeadOptions {
@@ -97,6 +99,8 @@ typedef struct Head {
     pthread_mutex_t late_lock;     /* of these two */
     LateStore *late, *late_frozen; /* NULL = none */
     HeadMetrics *metrics;
+    Exemplars *exemplars;
+    Families *families;
 } Head;
 
 int head_open(const HeadOptions *o, Head **ret);
@@ -158,6 +162,7 @@ typedef struct HeadCheckpoint {
     Head *head;
     uint32_t slot;
     VEC(uint32_t) numbers; /* by pair, + 1 */
+    bool noted;            /* exemplars and metadata, behind the series */
 } HeadCheckpoint;
 bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out);
 void head_checkpoint_deinit(HeadCheckpoint *c);
@@ -200,6 +205,12 @@ void head_drop_appenders(Head *h);
 void head_free_slot(Head *h, uint32_t slot);
 /* By labels, made if it is not there; *ret_new tells. */
 HeadSeries *head_series_get(Head *h, Labels l, uint32_t *ret_slot, bool *ret_new);
+/* By labels; false: the head has no such series. */
+bool head_series_find(Head *h, Labels l, uint32_t *ret_slot);
+/* Of a series that cannot leave meanwhile; the list is the caller's, the strings the index's. */
+typedef VEC(Label) HeadLabelVec;
+Labels head_series_labels(Head *h, uint32_t slot, HeadLabelVec *scratch);
+
 /* ---- replay of series: one thread, but workers may be adding samples to others */
 
 /* The series of a slot, made when the slot is free. NULL: the slot or the labels are somebody

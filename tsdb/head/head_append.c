@@ -12,6 +12,7 @@
 #include "tsdb/head/head_late.h"
 #include "tsdb/journal/journal_histogram.h"
 #include "tsdb/journal/journal_late.h"
+#include "tsdb/journal/journal_notes.h"
 
 /* ---- one sample */
 
@@ -186,7 +187,9 @@ struct HeadAppender {
     bool bound_known;
     VEC(JournalSample) samples, late;
     VEC(JournalHistogram) histograms;
-    Arena copies; /* of the histograms */
+    VEC(JournalExemplar) exemplars;
+    VEC(JournalFamily) families;
+    Arena copies; /* of histograms, exemplars, metadata */
     VEC(AppenderPart) parts;
     VEC(uint32_t) unlogged; /* slots whose labels the journal does not know yet */
     uint64_t out_of_order, out_of_bound, too_old;
@@ -198,7 +201,7 @@ struct HeadAppender {
 #define KEPT_MAX 8
 #define KEPT_BYTES_MAX (1u << 20)
 #define SAMPLE_BYTES 8 /* in the journal: more than one takes, most often */
-/* Of the histograms of one transaction. */
+/* Of what one transaction has beside floats. */
 #define COPIES_BYTES_MAX ((size_t)1 << 29)
 
 /* Prometheus' bound: half a range behind the newest sample, and never into the blocks. Fixed when
@@ -449,6 +452,57 @@ static int appender_add(Appender *base, SeriesRef *ref, Labels labels, int64_t t
     return APPEND_OK;
 }
 
+/* Without labels that are empty. */
+static Labels exemplar_labels(HeadAppender *a, Labels l) {
+    Label *v = ARENA_ARRAY(&a->copies, Label, l.n);
+    size_t n = 0;
+    for (size_t i = 0; v && i < l.n; i++) {
+        if (l.v[i].value.n > 0) {
+            v[n++] =
+                (Label){arena_str(&a->copies, l.v[i].name), arena_str(&a->copies, l.v[i].value)};
+        }
+    }
+    return (Labels){v, n};
+}
+
+static int appender_add_exemplar(Appender *base, SeriesRef ref, const Exemplar *e) {
+    HeadAppender *a = (HeadAppender *)base;
+    Head *h = a->head;
+    if (!exemplars_enabled(h->exemplars)) {
+        return APPEND_OK; /* as Prometheus without its feature */
+    }
+    HeadSeries *s = ref ? head_series_of_ref(h, ref) : NULL;
+    if (!s || !series_touch(a, s)) {
+        return APPEND_UNKNOWN_REF;
+    }
+    uint32_t slot = (uint32_t)(ref - 1);
+    JournalExemplar x = {slot, *e};
+    HeadLabelVec scratch = {0};
+    x.exemplar.labels = exemplar_labels(a, e->labels);
+    int r = a->copies.failed
+                ? err_trace(-ENOMEM)
+                : exemplars_check(h->exemplars, head_series_labels(h, slot, &scratch), &x.exemplar);
+    vec_free(&scratch);
+    if (r == APPEND_OK) {
+        note_unlogged(a, s, slot);
+        vec_push(&a->exemplars, x);
+    }
+    return r == APPEND_DUPLICATE ? APPEND_OK : r;
+}
+
+static void appender_add_family(Appender *base, Str family, const Metadata *m) {
+    HeadAppender *a = (HeadAppender *)base;
+    if (family.n == 0 || family.n > FAMILY_TEXT_MAX ||
+        families_same(a->head->families, family, m)) {
+        return;
+    }
+    JournalFamily f = {arena_str(&a->copies, family),
+                       {m->type, arena_str(&a->copies, m->unit), arena_str(&a->copies, m->help)}};
+    if (!a->copies.failed) {
+        vec_push(&a->families, f);
+    }
+}
+
 /* A block was cut over samples that this transaction has taken long ago: they have no place any
  * more, and what append() has accepted is kept as a whole or refused as a whole. */
 static int check_bound(HeadAppender *a) {
@@ -534,6 +588,8 @@ static void put_records(void *arg, JournalEncoder *e, Buf *out) {
         from = to;
     }
     journal_put_late(e, out, a->late.v, a->late.n);
+    journal_put_exemplars(e, out, a->exemplars.v, a->exemplars.n);
+    journal_put_families(e, out, a->families.v, a->families.n);
 }
 
 static int write_journal(HeadAppender *a) {
@@ -589,6 +645,20 @@ static void apply_histograms(Head *h, HeadCursor *c, const JournalHistogram *v, 
     }
 }
 
+static void apply_notes(HeadAppender *a) {
+    HeadLabelVec scratch = {0};
+    for (size_t i = 0; i < a->exemplars.n; i++) {
+        const JournalExemplar *x = &a->exemplars.v[i];
+        /* What has become a duplicate or late meanwhile is left out, and counted there. */
+        (void)exemplars_add(a->head->exemplars, head_series_labels(a->head, x->slot, &scratch),
+                            &x->exemplar);
+    }
+    for (size_t i = 0; i < a->families.n; i++) {
+        families_put(a->head->families, a->families.v[i].name, &a->families.v[i].metadata);
+    }
+    vec_free(&scratch);
+}
+
 static HeadCommit apply(HeadAppender *a) {
     HeadCursor c = {.commit = head_begin_commit(a->head)};
     HeadCommit commit = c.commit;
@@ -601,6 +671,9 @@ static HeadCommit apply(HeadAppender *a) {
         from = to;
     }
     head_cursor_end(a->head, &c);
+    if (UNLIKELY(a->exemplars.n + a->families.n > 0)) {
+        apply_notes(a);
+    }
     if (UNLIKELY(a->late.n > 0)) {
         size_t added = head_late_add(a->head, a->late.v, a->late.n);
         metric_add(a->head->metrics->late_appended, (double)added);
@@ -608,21 +681,25 @@ static HeadCommit apply(HeadAppender *a) {
     return commit;
 }
 
-static void appender_delete(HeadAppender *a) {
-    vec_free(&a->samples);
-    vec_free(&a->late);
+static void drop_copies(HeadAppender *a) {
     vec_free(&a->histograms);
     vec_free(&a->parts);
+    vec_free(&a->exemplars);
+    vec_free(&a->families);
     arena_deinit(&a->copies);
+}
+
+static void appender_delete(HeadAppender *a) {
+    drop_copies(a);
+    vec_free(&a->samples);
+    vec_free(&a->late);
     vec_free(&a->unlogged);
     mem_free(a);
 }
 
 static void appender_keep(HeadAppender *a) {
     Head *h = a->head;
-    vec_free(&a->histograms);
-    vec_free(&a->parts);
-    arena_deinit(&a->copies);
+    drop_copies(a);
     size_t bytes = (a->samples.cap + a->late.cap) * sizeof(*a->samples.v) +
                    a->unlogged.cap * sizeof(*a->unlogged.v);
     pthread_mutex_lock(&h->pin_lock);
@@ -690,7 +767,7 @@ static void appender_over(HeadAppender *a) {
 static int appender_end(Appender *base) {
     HeadAppender *a = (HeadAppender *)base;
     int r = 0;
-    if (a->samples.n + a->histograms.n + a->late.n > 0) {
+    if (a->samples.n + a->histograms.n + a->late.n + a->exemplars.n + a->families.n > 0) {
         pthread_rwlock_rdlock(&a->head->commit_lock);
         r = check_bound(a);
         if (r == 0) {
@@ -714,6 +791,8 @@ static void appender_drop(Appender *base) { appender_over((HeadAppender *)base);
 static const AppenderOps head_appender_ops = {
     .append = appender_add,
     .append_histogram = appender_add_histogram,
+    .append_exemplar = appender_add_exemplar,
+    .family_metadata = appender_add_family,
     .commit = appender_end,
     .rollback = appender_drop,
 };

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "tsdb/head/head_histogram.h"
 #include "tsdb/head/head_late.h"
+#include "tsdb/journal/journal_notes.h"
 
 #define CHECKPOINT_PART_SERIES 10000
 #define APPENDER_WAIT_MS 5000
@@ -266,6 +267,33 @@ static void put_checkpoint_series(HeadCheckpoint *c, JournalEncoder *e, const He
     journal_series_add(e, c->slot, e->numbers.v, l->n, out);
 }
 
+/* Exemplars of series that are still here, and all metadata. */
+static void put_checkpoint_notes(Head *h, JournalEncoder *e, Buf *out) {
+    Arena a = {0};
+    SeriesExemplarsVec rows = {0};
+    VEC(JournalExemplar) exemplars = {0};
+    VEC(JournalFamily) families = {0};
+    Family *family;
+    size_t n;
+    uint32_t slot;
+    (void)exemplars_all(h->exemplars, &a, &rows); /* an arena without a ceiling refuses nothing */
+    for (size_t i = 0; i < rows.n; i++) {
+        if (head_series_find(h, rows.v[i].labels, &slot)) {
+            vec_push(&exemplars, (JournalExemplar){slot, rows.v[i].v[0]});
+        }
+    }
+    (void)families_list(h->families, STR_NULL, &a, &family, &n);
+    for (size_t i = 0; i < n; i++) {
+        vec_push(&families, (JournalFamily){family[i].name, family[i].metadata});
+    }
+    journal_put_exemplars(e, out, exemplars.v, exemplars.n);
+    journal_put_families(e, out, families.v, families.n);
+    vec_free(&exemplars);
+    vec_free(&families);
+    vec_free(&rows);
+    arena_deinit(&a);
+}
+
 bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out) {
     HeadCheckpoint *c = checkpoint;
     Head *h = c->head;
@@ -281,6 +309,10 @@ bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out) {
     }
     pthread_rwlock_unlock(&h->index_lock);
     journal_series_end(e, out);
+    if (c->slot >= n && !c->noted) {
+        put_checkpoint_notes(h, e, out);
+        c->noted = true;
+    }
     return c->slot < n;
 }
 

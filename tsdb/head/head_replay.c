@@ -13,6 +13,7 @@
 #include "tsdb/head/head_late.h"
 #include "tsdb/journal/journal_histogram.h"
 #include "tsdb/journal/journal_late.h"
+#include "tsdb/journal/journal_notes.h"
 
 #define RING 256
 #define WAKE_EVERY 8 /* records, so that a short one does not cost a call of the system */
@@ -425,6 +426,35 @@ static int put_series_1(HeadReplay *r, Str payload) {
     return e;
 }
 
+/* ---- notes */
+
+static int put_exemplars(HeadReplay *r, Str payload) {
+    JournalNotes it = JOURNAL_NOTES(payload);
+    JournalExemplar x;
+    HeadLabelVec scratch = {0};
+    int e;
+    while ((e = journal_exemplars_next(&it, &x)) > 0) {
+        if (head_series(r->head, x.slot)) { /* refused then, refused now */
+            (void)exemplars_add(r->head->exemplars, head_series_labels(r->head, x.slot, &scratch),
+                                &x.exemplar);
+        }
+    }
+    vec_free(&scratch);
+    journal_notes_deinit(&it);
+    return e;
+}
+
+static int put_families(HeadReplay *r, Str payload) {
+    JournalNotes it = JOURNAL_NOTES(payload);
+    JournalFamily f;
+    int e;
+    while ((e = journal_families_next(&it, &f)) > 0) {
+        families_put(r->head->families, f.name, &f.metadata);
+    }
+    journal_notes_deinit(&it);
+    return e;
+}
+
 int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time) {
     HeadReplay *r = replay;
     Str payload;
@@ -450,6 +480,12 @@ int head_replay_record(void *replay, const JournalRecord *rec, int64_t *max_time
     }
     if (rec->type == JOURNAL_SERIES) {
         return put_series(r, payload);
+    }
+    if (rec->type == JOURNAL_EXEMPLARS) {
+        return put_exemplars(r, payload);
+    }
+    if (rec->type == JOURNAL_FAMILIES) {
+        return put_families(r, payload);
     }
     if (rec->type == JOURNAL_SERIES_1) {
         return put_series_1(r, payload);

@@ -186,6 +186,8 @@ const char *journal_type_name(uint8_t type) {
         [JOURNAL_SAMPLES] = "samples",
         [JOURNAL_SERIES] = "series",
         [JOURNAL_HISTOGRAMS] = "histograms",
+        [JOURNAL_EXEMPLARS] = "exemplars",
+        [JOURNAL_FAMILIES] = "metadata",
         [JOURNAL_LATE] = "late samples",
         [JOURNAL_LATE_CUT] = "cut of late samples",
         [JOURNAL_LATE_DONE] = "end of a cut of late samples",

@@ -31,6 +31,8 @@ typedef enum JournalType {
     JOURNAL_SAMPLES = 5,     /* floats */
     JOURNAL_SERIES = 6,      /* these slots mean these labels from here on */
     JOURNAL_HISTOGRAMS = 16, /* native histograms of either kind: journal_histogram.h */
+    JOURNAL_EXEMPLARS = 17,  /* journal_notes.h */
+    JOURNAL_FAMILIES = 18,   /* metadata of metrics: journal_notes.h */
     JOURNAL_LATE = 32,       /* floats that came out of order: journal_late.h */
     JOURNAL_LATE_CUT = 33,   /* late samples up to here that are not written again go to blocks */
     JOURNAL_LATE_DONE = 34,  /* those before the last such mark are in blocks */
