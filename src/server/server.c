@@ -628,6 +628,7 @@ static int start_listening(Server *s, Problem *p) {
                            .arg = &s->api,
                            .route_prefix = s->route_prefix,
                            .connections_max = (uint64_t)flag_int("web.max-connections"),
+                           .bodies_bytes_max = flag("web.max-body-memory")->size,
                            .read_timeout_ms = flag_int("web.read-timeout"),
                            .cors_origin = flag_str("web.cors.origin"),
                            .before = api_before};
