@@ -357,6 +357,11 @@ int rule_file_load_known(const char *path, const PromqlEngine *engine, RuleFile 
     return load_file(path, schema_load_known, engine, ret, problem);
 }
 
+int rule_file_parse_known(Str text, Str path, const PromqlEngine *engine, RuleFile **ret,
+                          Problem *problem) {
+    return parse_file(text, path, schema_load_known, engine, ret, problem);
+}
+
 RuleFile *rule_file_ref(RuleFile *f) {
     atomic_fetch_add(&CONTAINER_OF(f, LoadedFile, file)->refs, 1);
     return f;

@@ -45,7 +45,9 @@ typedef struct RuleFile {
 int rule_file_parse(Str text, Str path, const PromqlEngine *engine, RuleFile **ret,
                     Problem *problem);
 int rule_file_load(const char *path, const PromqlEngine *engine, RuleFile **ret, Problem *problem);
-/* rule_file_load(), passing over keys that rule files do not have. */
+/* The same, passing over keys that rule files do not have. */
+int rule_file_parse_known(Str text, Str path, const PromqlEngine *engine, RuleFile **ret,
+                          Problem *problem);
 int rule_file_load_known(const char *path, const PromqlEngine *engine, RuleFile **ret,
                          Problem *problem);
 RuleFile *rule_file_ref(RuleFile *f);

@@ -6,30 +6,52 @@
 #include "base/file.h"
 #include "config/config.h"
 #include "config/web_config.h"
+#include "model/duration.h"
 #include "nartool/check_files.h"
 #include "nartool/nartool.h"
+#include "nartool/query.h"
+#include "nartool/standard_input.h"
 #include "rules/rule_file.h"
 
-#define STDIN_BYTES_MAX (64u << 20)
+#define LOOKBACK_MS (5 * 60 * 1000)
 
 typedef struct Lint {
-    bool duplicates, fatal, syntax_only;
+    bool duplicates, long_intervals, fatal, syntax_only, ignore_unknown, agent;
+    int64_t lookback_ms;
 } Lint;
 
+/* One word of --lint; false when there is no such check. */
+static bool add_check(Lint *lint, Str word) {
+    bool all = str_eqc(word, "all"), none = str_eqc(word, "none");
+    bool duplicates = str_eqc(word, "duplicate-rules");
+    bool intervals = str_eqc(word, "too-long-scrape-interval");
+    lint->duplicates |= all || duplicates;
+    lint->long_intervals |= all || intervals;
+    return all || none || duplicates || intervals;
+}
+
 static bool take_lint(Args *a, Lint *ret) {
-    Str text = args_flag(a, "--lint");
-    *ret = (Lint){.duplicates = true};
-    ret->fatal = args_switch(a, "--lint-fatal");
-    ret->syntax_only = args_switch(a, "--syntax-only");
-    if (!text.p || str_eqc(text, "all") || str_eqc(text, "duplicate-rules")) {
-        return true;
+    Str text = args_flag(a, "--lint"), word;
+    *ret = (Lint){.duplicates = !text.p,
+                  .fatal = args_switch(a, "--lint-fatal"),
+                  .syntax_only = args_switch(a, "--syntax-only"),
+                  .ignore_unknown = args_switch(a, "--ignore-unknown-fields"),
+                  .agent = args_switch(a, "--agent")};
+    while (str_split_next(&text, ',', &word)) {
+        if (add_check(ret, str_trim(word))) {
+            continue;
+        }
+        if (!a->as_promtool) {
+            fail("--lint: expected all, duplicate-rules, too-long-scrape-interval or none, got "
+                 "\"%.*s\"",
+                 SA(word));
+            return false;
+        }
+        fprintf(stderr, "WARNING: unknown lint option: \"%.*s\"\n", SA(word));
     }
-    if (str_eqc(text, "none")) {
-        ret->duplicates = false;
-        return true;
-    }
-    fail("--lint: expected all, duplicate-rules or none, got \"%.*s\"", SA(text));
-    return false;
+    bool fine = query_take_step(a, "--query.lookback-delta", &ret->lookback_ms);
+    ret->lookback_ms = ret->lookback_ms ? ret->lookback_ms : LOOKBACK_MS;
+    return fine;
 }
 
 PromqlEngine *engine_for_checks(void) {
@@ -121,23 +143,20 @@ static int report_rules(const char *name, int r, RuleFile *f, const Problem *p, 
 static int check_rule_file(const char *path, const PromqlEngine *engine, const Lint *lint) {
     RuleFile *f = NULL;
     Problem p = {0};
-    int r = rule_file_load(path, engine, &f, &p);
+    int r = (lint->ignore_unknown ? rule_file_load_known : rule_file_load)(path, engine, &f, &p);
     return report_rules(path, r, f, &p, lint);
 }
 
 static int check_standard_input(const PromqlEngine *engine, const Lint *lint) {
-    CLEANUP(buf_deinit) Buf text = BUF_INIT(STDIN_BYTES_MAX);
-    char part[4096];
-    size_t n;
-    while ((n = fread(part, 1, sizeof(part), stdin)) > 0) {
-        buf_add(&text, part, n);
-    }
-    if (text.failed) {
-        return fail("standard input is larger than %u MiB", STDIN_BYTES_MAX >> 20);
+    CLEANUP(buf_deinit) Buf text = {0};
+    int code = read_standard_input(&text);
+    if (code) {
+        return code;
     }
     RuleFile *f = NULL;
     Problem p = {0};
-    int r = rule_file_parse(buf_str(&text), STR("standard input"), engine, &f, &p);
+    int r = (lint->ignore_unknown ? rule_file_parse_known : rule_file_parse)(
+        buf_str(&text), STR("standard input"), engine, &f, &p);
     return report_rules("standard input", r, f, &p, lint);
 }
 
@@ -174,12 +193,29 @@ static int check_rules_of(const Config *c, const PromqlEngine *engine, const Lin
     return worst;
 }
 
+/* Between two scrapes so far apart a series has no value. */
+static int lint_intervals(const Config *c, const Lint *lint) {
+    for (size_t i = 0; i < c->n_scrape; i++) {
+        if (c->scrape[i]->settings.interval_ms >= lint->lookback_ms) {
+            CLEANUP(buf_deinit) Buf text = BUF_INIT(64);
+            duration_format(&text, c->scrape[i]->settings.interval_ms);
+            fflush(stdout);
+            fprintf(stderr,
+                    "  FAILED: too long scrape interval found, data point will be marked as stale "
+                    "- job: %.*s, interval: %.*s\n",
+                    SA(c->scrape[i]->job_name), SA(buf_str(&text)));
+            return lint->fatal ? EXIT_LINT : EXIT_OK;
+        }
+    }
+    return EXIT_OK;
+}
+
 static int check_config_file(const char *path, const PromqlEngine *engine, const Lint *lint) {
     Config *c = NULL;
     Problem p = {0};
     char text[2048];
     printf("Checking %s\n", path);
-    if (config_load_file(path, 0, &c, &p) < 0) {
+    if (config_load_file(path, lint->agent ? CONFIG_AGENT : 0, &c, &p) < 0) {
         fflush(stdout);
         fprintf(stderr, "  FAILED: %s\n\n", problem_format(&p, text, sizeof(text)));
         return EXIT_FAILED;
@@ -195,6 +231,9 @@ static int check_config_file(const char *path, const PromqlEngine *engine, const
         printf(" SUCCESS: %s is valid prometheus config file syntax\n\n", path);
     } else {
         worst = check_rules_of(c, engine, lint);
+    }
+    if (lint->long_intervals) {
+        worst = worse(worst, lint_intervals(c, lint));
     }
     for (size_t i = 0; i < c->n_unsupported; i++) {
         printf("  NOTE: %.*s\n", SA(c->unsupported[i]));

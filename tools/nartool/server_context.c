@@ -143,8 +143,8 @@ static int add_header(Str text) {
 }
 
 static bool asks_server(const Args *a) {
-    static const char *const families[] = {
-        "query", "shell", "push", "check healthy", "check ready", "tsdb create-blocks-from rules"};
+    static const char *const families[] = {"query", "push", "check healthy", "check ready",
+                                           "tsdb create-blocks-from rules"};
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
         if (str_starts(str_of(a->command), str_of(families[i]))) {
             return true;
