@@ -172,6 +172,8 @@ typedef struct HeadCheckpoint {
 bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out);
 void head_checkpoint_deinit(HeadCheckpoint *c);
 
+int head_explore(Head *h, const TsdbSelector *sets, size_t n, size_t limit, Arena *a,
+                 TsdbExplored *ret);
 int head_cardinality(Head *h, size_t limit, Arena *a, TsdbCardinality *ret);
 uint64_t head_chunk_count(Head *h);
 
