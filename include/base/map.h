@@ -41,3 +41,5 @@ void u64_map_deinit(U64Map *m);
 bool u64_map_get(const U64Map *m, uint64_t key, uint64_t *ret_value);
 void u64_map_put(U64Map *m, uint64_t key, uint64_t value);
 bool u64_map_del(U64Map *m, uint64_t key);
+/* for (size_t i = 0; u64_map_next(m, &i, &key, &value);) in no particular order */
+bool u64_map_next(const U64Map *m, size_t *at, uint64_t *ret_key, uint64_t *ret_value);

@@ -94,6 +94,39 @@ typedef struct TsdbCardinality { /* each list: largest first, at most `limit` */
 /* Of the head. */
 int tsdb_cardinality(Tsdb *db, size_t limit, Arena *a, TsdbCardinality *ret);
 
+/* Where series come from: counts of the head's series, each list largest first. */
+typedef struct TsdbMetricCount {
+    Str name;
+    uint64_t series;
+    int64_t growth; /* in the last growth_seconds */
+} TsdbMetricCount;
+typedef struct TsdbLabelCount {
+    Str name;
+    uint64_t values, series;
+} TsdbLabelCount;
+typedef struct TsdbPairCount {
+    Str name, value;
+    uint64_t series;
+} TsdbPairCount;
+typedef struct TsdbTargetCount {
+    Str job, instance; /* empty: the series have no such label */
+    uint64_t series;
+} TsdbTargetCount;
+typedef struct TsdbExplored {
+    uint64_t series;
+    uint64_t metrics_all, targets_all; /* without the limit */
+    double growth_seconds; /* at most about an hour; 0 = growth is not known (yet, or of a
+                              selection) */
+    TsdbMetricCount *metrics;
+    TsdbLabelCount *labels; /* by number of values */
+    TsdbPairCount *pairs;
+    TsdbTargetCount *targets;
+    size_t n_metrics, n_labels, n_pairs, n_targets;
+} TsdbExplored;
+/* Of all series (n = 0), or of those that one of the sets selects; at most `limit` of each list. */
+int tsdb_explore(Tsdb *db, const TsdbSelector *sets, size_t n, size_t limit, Arena *a,
+                 TsdbExplored *ret);
+
 /* What senders have said of metrics (scraped ones ask their targets); of one, or of all when metric
  * is empty. In the arena. */
 typedef struct TsdbFamily {

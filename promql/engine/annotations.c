@@ -15,6 +15,7 @@ void annotations_deinit(Annotations *a) {
 
 static Annotation *entry(Annotations *a, Str text, bool *is_new) {
     Annotation *x = str_map_get(&a->by_text, text);
+    a->added++;
     *is_new = !x;
     if (x)
         return x;

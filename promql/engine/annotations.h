@@ -31,6 +31,7 @@ typedef struct Annotations {
     Arena arena;
     StrMap by_text;
     VEC(Annotation *) list;
+    uint64_t added; /* calls, known texts included */
 } Annotations;
 
 void annotations_deinit(Annotations *a);

@@ -57,8 +57,13 @@ Column *column_copy(Scope *s, const Column *from) {
 
 size_t column_count(const Column *c) {
     size_t n = 0;
-    for (size_t i = 0; i < c->n; i++)
-        n += c->kind[i] != CELL_NONE;
+    for (size_t from = 0; from < c->n; from += UINT8_MAX) {
+        uint8_t few = 0; /* so that many are added at once */
+        size_t to = MIN(from + UINT8_MAX, c->n);
+        for (size_t i = from; i < to; i++)
+            few = (uint8_t)(few + (c->kind[i] != CELL_NONE));
+        n += few;
+    }
     return n;
 }
 

@@ -6,6 +6,7 @@
 #include "promql/engine/eval.h"
 #include "promql/engine/profile.h"
 #include "promql/engine/query.h"
+#include "promql/engine/share.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -302,6 +303,7 @@ static int evaluate(Run *q) {
     if (r < 0 || (r = check_type(q)) < 0 || (r = plan_tree(&q->ev, &q->tree, &q->root)) < 0 ||
         (r = selections_open(&q->ev, q->root)) < 0)
         return r;
+    q->ev.shares = shares_find(&q->ev, q->root);
     s->preparation_s = seconds_since(t0);
     if (q->request->explain)
         q->ev.profile = profile_new(q->root);
@@ -407,6 +409,7 @@ static void deinit_run(Run *q) {
     Eval *ev = &q->ev;
     selections_close(ev);
     profile_free(ev->profile);
+    shares_free(ev->shares);
     scope_deinit(&ev->scope);
     if (q->root)
         ast_free_matchers(q->root);

@@ -8,6 +8,7 @@
 #include "promql/engine/native.h"
 #include "promql/engine/profile.h"
 #include "promql/engine/range_window.h"
+#include "promql/engine/share.h"
 
 #define DEPTH_MAX 2000
 
@@ -172,7 +173,9 @@ static int eval_unary(Eval *ev, const Node *n, const Grid *g, Sink *out) {
 
 /* ---- dispatch */
 
-static int eval_node(Eval *ev, const Node *n, const Grid *g, Sink *out) {
+static int eval_node(Eval *ev, const Node *n, const Grid *g, Sink *out);
+
+static int eval_kind(Eval *ev, const Node *n, const Grid *g, Sink *out) {
     switch (n->kind) {
     case NODE_VECTOR_SELECTOR: return eval_vector_selector(ev, n, g, out);
     case NODE_PAREN: return eval_node(ev, n->paren.expr, g, out);
@@ -185,6 +188,12 @@ static int eval_node(Eval *ev, const Node *n, const Grid *g, Sink *out) {
         return eval_fail(ev, PROMQL_INTERNAL, "%s cannot be evaluated as a vector",
                          promql_type_text(n->type));
     }
+}
+
+static int eval_node(Eval *ev, const Node *n, const Grid *g, Sink *out) {
+    if (UNLIKELY(n->shared))
+        return shares_eval(ev, n, g, out, eval_kind);
+    return eval_kind(ev, n, g, out);
 }
 
 static int enter(Eval *ev) {

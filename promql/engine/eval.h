@@ -221,6 +221,7 @@ struct Eval {
         Selection *selection;
     })
     uses;
+    struct Shares *shares;   /* NULL: no part of the query repeats */
     struct Profile *profile; /* NULL unless the query is to be explained */
 
     int64_t info_mint, info_maxt; /* what info() will read */

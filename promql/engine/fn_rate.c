@@ -190,12 +190,48 @@ static void find_overlaps(Eval *ev, const RangeInput *in) {
     }
 }
 
+/*
+ * Mostly a counter is so far from zero that this does not hold it back, which is known without a
+ * division: to_zero < to_start is false for sure when first * interval exceeds to_start * increase
+ * by more than all roundings, and neither product left the range of normal numbers.
+ */
+static inline bool far_from_zero(const Shape *s, double first, double increase) {
+    double have = first * s->interval_s, need = s->to_start_s * increase * (1 + 0x1p-40);
+    return need > 0x1p-900 && have >= need && have <= __DBL_MAX__;
+}
+
+/* Floats only, without resets and start times. */
+static void rate_of_steady(RateWalk *w, Column *out) {
+    const RangeInput *in = w->in;
+    const int64_t *t = in->float_t;
+    const double *v = in->float_v;
+    int64_t from = range_ref(in, 0) - in->range_ms;
+    for (size_t i = 0; i < in->grid.n; i++, from += in->ref_step) {
+        uint32_t lo = in->lo[i], hi = in->hi[i];
+        if (hi - lo < 2)
+            continue;
+        int64_t before = t[lo] - from, between = t[hi - 1] - t[lo];
+        double first = v[lo], increase = v[hi - 1] - first;
+        Shape *s = &w->shape;
+        if (UNLIKELY(!s->valid || s->before != before || s->between != between || s->n != hi - lo))
+            shape_set(s, in, before, between, hi - lo, w->per_second);
+        double factor = s->factor;
+        if (w->counter && increase > 0 && first >= 0 && !far_from_zero(s, first, increase))
+            factor = counter_factor(s, in, first, increase, w->per_second);
+        range_set(out, i, increase * factor);
+    }
+}
+
 int kernel_rate(Eval *ev, const RangeInput *in, Column *out) {
     RateWalk w = {.in = in, .counter = in->id != FN_DELTA, .per_second = in->id == FN_RATE};
     if (w.counter && find_resets(in, &w.resets) < 0)
         return -EINVAL;
     if (w.counter && in->float_st)
         find_overlaps(ev, in);
+    if (!w.resets.n && !in->hlo && !in->float_st) {
+        rate_of_steady(&w, out);
+        return eval_tick(ev, in->grid.n);
+    }
     for (size_t i = 0; i < in->grid.n; i++) {
         uint32_t lo = in->lo[i], hi = in->hi[i], nh = range_histograms(in, i);
         if (eval_tick(ev, w.resets.n ? hi - lo : 1) < 0)

@@ -129,7 +129,7 @@ static void note(PlanMaker *m, PromqlPlanNode *p, Str text) {
     ((Str *)p->notes)[p->n_notes++] = arena_str(m->arena, text);
 }
 
-#define NOTES_MAX 4
+#define NOTES_MAX 5
 
 static void add_notes(PlanMaker *m, PromqlPlanNode *p, const Node *n, const NodeProfile *x,
                       bool invariant) {
@@ -143,6 +143,10 @@ static void add_notes(PlanMaker *m, PromqlPlanNode *p, const Node *n, const Node
         note(m, p, STR("the same at every step: evaluated once"));
     if (x->sharing > 1) {
         snprintf(text, sizeof(text), "selected once, used %u times", x->sharing);
+        note(m, p, str_of(text));
+    }
+    if (x->evaluations_shared) {
+        snprintf(text, sizeof(text), "read once, used %u times", x->evaluations_shared);
         note(m, p, str_of(text));
     }
     if (x->threads > 1) {

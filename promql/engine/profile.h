@@ -11,10 +11,11 @@
 #include "promql/engine/eval.h"
 
 typedef struct NodeProfile {
-    uint64_t series;  /* given on */
-    uint64_t samples; /* read by this node */
-    unsigned threads; /* that took part; 0 and 1: one */
-    unsigned sharing; /* selectors that share this one's selection */
+    uint64_t series;             /* given on */
+    uint64_t samples;            /* read by this node */
+    unsigned threads;            /* that took part; 0 and 1: one */
+    unsigned evaluations_shared; /* taken over from one of so many equal parts */
+    unsigned sharing;            /* selectors that share this one's selection */
     int64_t self_ns;
 } NodeProfile;
 

@@ -74,12 +74,13 @@ static inline size_t advance(const int64_t *t, size_t n, size_t at, size_t strid
     return at;
 }
 
+/* Returns the size of the largest; `total` is the sum of all. */
 static uint64_t fill_windows(const RangeInput *in, const int64_t *t, size_t n, int64_t before,
-                             int64_t behind, uint32_t *lo, uint32_t *hi) {
+                             int64_t behind, uint32_t *lo, uint32_t *hi, uint64_t *total) {
     size_t l = 0, h = 0, l_stride = 0, h_stride = 0;
-    uint64_t most = 0;
-    for (size_t i = 0; i < in->grid.n; i++) {
-        int64_t ref = range_ref(in, i);
+    uint64_t most = 0, sum = 0;
+    int64_t ref = range_ref(in, 0);
+    for (size_t i = 0; i < in->grid.n; i++, ref += in->ref_step) {
         size_t h_was = h, l_was = l;
         h = advance(t, n, h, h_stride, ref + behind);
         l = advance(t, h, l, l_stride, ref - before);
@@ -88,25 +89,24 @@ static uint64_t fill_windows(const RangeInput *in, const int64_t *t, size_t n, i
         lo[i] = (uint32_t)l;
         hi[i] = (uint32_t)h;
         most = MAX(most, h - l);
+        sum += h - l;
     }
+    *total = sum;
     return most;
 }
 
-static void count_windows(RangeLane *l) {
+static void count_windows(RangeLane *l, uint64_t floats) {
     const RangeInput *in = &l->in;
     StatsFrame *s = l->stats;
-    uint64_t total = 0;
-    for (size_t i = 0; !in->hlo && !s->per_step && i < in->grid.n; i++)
-        total += in->hi[i] - in->lo[i];
+    s->total += floats;
     for (size_t i = 0; (in->hlo || s->per_step) && i < in->grid.n; i++) {
-        uint64_t n = in->hi[i] - in->lo[i];
+        uint64_t n = 0;
         for (uint32_t k = 0; k < range_histograms(in, i); k++)
             n += histogram_weight(in->histograms[in->hlo[i] + k]);
-        total += n;
+        s->total += n;
         if (s->per_step)
-            s->per_step[i] += n;
+            s->per_step[i] += n + in->hi[i] - in->lo[i];
     }
-    s->total += total;
     if (!l->run->child_grid)
         s->read += in->n_floats + in->n_histograms;
 }
@@ -116,8 +116,9 @@ static int histogram_windows(RangeLane *l, int64_t before, int64_t behind, uint6
     for (int k = 2; k < 4; k++)
         if (!l->windows[k] && !(l->windows[k] = SCOPE_ARRAY(l->scope, uint32_t, in->grid.n)))
             return -EINVAL;
-    *held +=
-        fill_windows(in, l->buf.ht.v, l->buf.ht.n, before, behind, l->windows[2], l->windows[3]);
+    uint64_t number; /* they count by weight */
+    *held += fill_windows(in, l->buf.ht.v, l->buf.ht.n, before, behind, l->windows[2],
+                          l->windows[3], &number);
     in->hlo = l->windows[2];
     in->hhi = l->windows[3];
     return 0;
@@ -136,7 +137,8 @@ static int make_windows(RangeLane *l, uint64_t *held) {
     in->histogram_st = b->hst.n ? b->hst.v : NULL;
     int64_t before = in->range_ms + (in->anchored || in->smoothed ? in->lookback_ms : 0);
     int64_t behind = in->smoothed ? in->lookback_ms : 0;
-    *held = fill_windows(in, b->t.v, b->t.n, before, behind, l->windows[0], l->windows[1]);
+    uint64_t floats;
+    *held = fill_windows(in, b->t.v, b->t.n, before, behind, l->windows[0], l->windows[1], &floats);
     in->lo = l->windows[0];
     in->hi = l->windows[1];
     in->hlo = in->hhi = NULL;
@@ -148,7 +150,7 @@ static int make_windows(RangeLane *l, uint64_t *held) {
         if (!in->scratch)
             return -EINVAL;
     }
-    count_windows(l);
+    count_windows(l, floats);
     return 0;
 }
 

@@ -180,10 +180,13 @@ static int give_batch(Split *s, size_t at) {
 /* False when there is nothing more to do. */
 static bool wait_for_room(Split *s) {
     pthread_mutex_lock(&s->mutex);
-    atomic_store(&s->wants_room, true);
-    while (!atomic_load(&s->stop) && atomic_load(&s->next) < s->n_batches &&
-           atomic_load(&s->next) - atomic_load(&s->given) >= s->n_ring)
+    for (;;) {
+        atomic_store(&s->wants_room, true); /* each time: who wakes us takes it back */
+        if (atomic_load(&s->stop) || atomic_load(&s->next) >= s->n_batches ||
+            atomic_load(&s->next) - atomic_load(&s->given) < s->n_ring)
+            break;
         pthread_cond_wait(&s->room, &s->mutex);
+    }
     pthread_mutex_unlock(&s->mutex);
     return !atomic_load(&s->stop) && atomic_load(&s->next) < s->n_batches;
 }

@@ -125,6 +125,7 @@ struct Node {
     NodeKind kind;
     PromqlType type;
     uint32_t start, end; /* bytes of the text: [start, end) */
+    uint32_t shared;     /* the plan's: number of a text that repeats, from 1 */
     uint32_t depth;      /* of the tree from here down; at most AST_DEPTH_MAX */
     union {
         struct {

@@ -164,3 +164,15 @@ bool u64_map_del(U64Map *m, uint64_t key) {
     m->n--;
     return true;
 }
+
+bool u64_map_next(const U64Map *m, size_t *at, uint64_t *ret_key, uint64_t *ret_value) {
+    while (*at < m->cap) {
+        const U64Slot *s = &m->slots[(*at)++];
+        if (s->used) {
+            *ret_key = s->key;
+            *ret_value = s->value;
+            return true;
+        }
+    }
+    return false;
+}

@@ -29,6 +29,7 @@ typedef struct MergeSet {
     SeriesSet **sets;
     Series *heads; /* the next series of each set */
     bool *live;
+    int *order; /* how it compares with the least of those before it */
     VEC(Part) parts;
     VEC(Merged) merged; /* by handle */
 } MergeSet;
@@ -237,9 +238,9 @@ static int merge_set_next(SeriesSet *base, Series *ret) {
     s->started = true;
     size_t best = s->n;
     for (size_t i = 0; i < s->n; i++) {
-        if (s->live[i] &&
-            (best == s->n || labels_cmp(s->heads[i].labels, s->heads[best].labels) < 0)) {
-            best = i;
+        if (s->live[i]) {
+            s->order[i] = best < s->n ? labels_cmp(s->heads[i].labels, s->heads[best].labels) : -1;
+            best = s->order[i] < 0 ? i : best;
         }
     }
     if (best == s->n || (s->limit && s->merged.n == s->limit)) {
@@ -248,7 +249,7 @@ static int merge_set_next(SeriesSet *base, Series *ret) {
     Series found = {.labels = s->heads[best].labels, .handle = s->merged.n};
     Merged parts = {.first = s->parts.n};
     for (size_t i = best; i < s->n; i++) {
-        if (s->live[i] && labels_eq(s->heads[i].labels, found.labels)) {
+        if (s->live[i] && (i == best || s->order[i] == 0)) {
             vec_push(&s->parts, (Part){i, s->heads[i]});
             parts.n++;
             int r = advance(s, i);
@@ -270,6 +271,7 @@ static void merge_set_free(SeriesSet *base) {
     mem_free(s->sets);
     mem_free(s->heads);
     mem_free(s->live);
+    mem_free(s->order);
     vec_free(&s->parts);
     vec_free(&s->merged);
     mem_free(s);
@@ -289,6 +291,7 @@ static int merge_select(Querier *base, const Matcher *m, size_t n, const SelectH
     s->sets = NEW_ARRAY(SeriesSet *, q->n);
     s->heads = NEW_ARRAY(Series, q->n);
     s->live = NEW_ARRAY(bool, q->n);
+    s->order = NEW_ARRAY(int, q->n);
     for (size_t i = 0; i < q->n; i++) {
         int r = querier_select(q->queriers[i], m, n, &sorted, w, &s->sets[i]);
         if (r != 0) {

@@ -131,6 +131,13 @@ def status_pages_and_lifecycle(folder, running):
         assert a.status == 200 and a.json()["status"] == "success", (path, a.body)
     assert n.get("/api/v1/status/flags").json()["data"]["web.enable-lifecycle"] == "true"
     assert n.get("/api/v1/status/tsdb").json()["data"]["headStats"]["numSeries"] >= 10
+    counts = n.get("/api/v1/status/cardinality", limit=3).json()["data"]
+    assert counts["headSeries"] >= 10 and 0 < len(counts["metrics"]) <= 3, counts
+    assert {"name", "series", "growth1h"} == set(counts["metrics"][0]), counts
+    assert {"job", "instance", "series"} == set(counts["targets"][0]), counts
+    some = n.get("/api/v1/status/cardinality", **{"match[]": "up"}).json()["data"]
+    assert some["headSeries"] == sum(t["series"] for t in some["targets"]) and some["metricCount"] == 1, some
+    assert n.get("/api/v1/status/cardinality", limit=0).status == 400
     features = n.get("/api/v1/features").json()["data"]
     assert features["promql_functions"]["rate"] and features["api"]["lifecycle"], features
     assert not features["promql_functions"]["info"] and features["promql_operators"]["sum"], features

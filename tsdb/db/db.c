@@ -326,6 +326,7 @@ int tsdb_open(const TsdbOptions *o, Tsdb **ret, Problem *problem) {
     pthread_rwlock_init(&db->view_lock, NULL);
     pthread_mutex_init(&db->publish_lock, NULL);
     pthread_mutex_init(&db->maintain_lock, NULL);
+    pthread_mutex_init(&db->metric_counts_lock, NULL);
     make_metrics(&db->metrics);
     int r = open_folder(db, o, problem);
     if (r == 0) {
@@ -364,6 +365,7 @@ void tsdb_close(Tsdb *db) {
     pthread_rwlock_destroy(&db->view_lock);
     pthread_mutex_destroy(&db->publish_lock);
     pthread_mutex_destroy(&db->maintain_lock);
+    db_explore_deinit(db);
     mem_free(db->dir);
     mem_free(db);
 }

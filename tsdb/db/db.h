@@ -23,6 +23,15 @@ typedef struct DbScrub {
     int64_t finished_ns;
 } DbScrub;
 
+/* How many series each metric had at a moment; the ring of them reaches back over an hour. */
+#define DB_METRIC_COUNTS 14
+typedef struct DbMetricCounts {
+    int64_t at_ns;
+    Arena arena;
+    TsdbCount *v;
+    size_t n;
+} DbMetricCounts;
+
 struct Tsdb {
     Storage base;
     char *dir;
@@ -50,6 +59,9 @@ struct Tsdb {
     _Atomic int64_t retention_ms;
     atomic_uint_fast64_t retention_bytes;
     DbScrub scrub;
+    pthread_mutex_t metric_counts_lock; /* of the next two */
+    DbMetricCounts metric_counts[DB_METRIC_COUNTS];
+    size_t n_metric_counts;
     DbMetrics metrics;
 };
 
@@ -77,6 +89,9 @@ double db_progress(Tsdb *db, unsigned *ret_blocks);
 int db_write_head_tombstones(Tsdb *db, const Tombstones *t);
 /* Drops what speaks of times that are no longer the head's. */
 void db_trim_head_tombstones(Tsdb *db);
+/* Remembers how many series each metric has, for their growth. */
+void db_explore_remember(Tsdb *db);
+void db_explore_deinit(Tsdb *db);
 /* Reads a further share of the blocks. 0; what failed is told, its block marked. */
 int db_scrub(Tsdb *db);
 int db_querier(Storage *s, int64_t mint, int64_t maxt, Querier **ret);

@@ -333,6 +333,7 @@ static int maintain(Tsdb *db) {
     int e = r == 0 ? compact(db) : 0;
     if (r != -ECANCELED && e != -ECANCELED) {
         apply_retention(db);
+        db_explore_remember(db);
         (void)db_scrub(db); /* damage is told, and set aside next time */
     }
     return r < 0 ? r : e;

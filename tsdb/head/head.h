@@ -114,6 +114,11 @@ void head_set_min_valid(Head *h, int64_t t);
 int head_querier(Head *h, int64_t mint, int64_t maxt, Querier **ret);
 int head_appender(Head *h, Appender **ret);
 
+/* ---- order (head_sort.c) */
+
+/* Series by labels, ids and labels alike; the index lock is held. */
+void head_sort_series(Head *h, uint32_t *ids, Labels *labels, size_t n);
+
 /* ---- replay (head_replay.c) */
 
 /* Finds the full chunks that an earlier process has left: what they hold replay passes over. After
@@ -167,6 +172,8 @@ typedef struct HeadCheckpoint {
 bool head_checkpoint_fill(void *checkpoint, JournalEncoder *e, Buf *out);
 void head_checkpoint_deinit(HeadCheckpoint *c);
 
+int head_explore(Head *h, const TsdbSelector *sets, size_t n, size_t limit, Arena *a,
+                 TsdbExplored *ret);
 int head_cardinality(Head *h, size_t limit, Arena *a, TsdbCardinality *ret);
 uint64_t head_chunk_count(Head *h);
 

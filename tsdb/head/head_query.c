@@ -291,31 +291,14 @@ static void set_free(SeriesSet *base) {
 
 static const SeriesSetOps set_ops = {set_next, set_iter, set_free};
 
-typedef struct SortEntry {
-    Labels labels;
-    uint32_t id;
-} SortEntry;
-
-static int sort_cmp(const void *a, const void *b) {
-    return labels_cmp(((const SortEntry *)a)->labels, ((const SortEntry *)b)->labels);
-}
-
 static void set_sort(HeadSet *set) {
-    size_t n = set->ids.n;
-    if (n < 2) {
+    if (set->ids.n < 2) {
         return;
     }
-    set_label(set, n);
-    SortEntry *v = NEW_ARRAY(SortEntry, n);
-    for (size_t i = 0; i < n; i++) {
-        v[i] = (SortEntry){set->labels[i], set->ids.v[i]};
-    }
-    qsort(v, n, sizeof(*v), sort_cmp);
-    for (size_t i = 0; i < n; i++) {
-        set->labels[i] = v[i].labels;
-        set->ids.v[i] = v[i].id;
-    }
-    mem_free(v);
+    set_label(set, set->ids.n);
+    pthread_rwlock_rdlock(&set->head->index_lock);
+    head_sort_series(set->head, set->ids.v, set->labels, set->ids.n);
+    pthread_rwlock_unlock(&set->head->index_lock);
 }
 
 /* ---- the querier */

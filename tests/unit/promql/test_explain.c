@@ -133,3 +133,56 @@ TEST (nothing_is_measured_unless_asked_for) {
     promql_engine_free(e);
     mem_storage_free(s);
 }
+
+/* Each pair asks the same; the second in words that differ, so that nothing is shared. */
+TEST (parts_that_repeat_are_evaluated_once_and_give_the_same) {
+    static const char *const pairs[][2] = {
+        {"sum(load) / sum(load)", "sum(load) / sum(load{instance!='x'})"},
+        {"load - on(instance) load", "load - on(instance) load{instance!='x'}"},
+        {"(load - load) / load", "(load - load{instance!='x'}) / load{instance!='y'}"},
+        {"avg by (instance) (rate(hits_total[5m])) > avg by (instance) (rate(hits_total[5m])) * "
+         "0.5",
+         "avg by (instance) (rate(hits_total[5m])) > avg by (instance) "
+         "(rate(hits_total{instance!='x'}[5m])) * 0.5"},
+        {"max_over_time(sum(load)[5m:1m]) + sum(load)",
+         "max_over_time(sum(load)[5m:1m]) + sum(load{instance!='x'})"},
+        {"timestamp(load) - load", "timestamp(load) - load{instance!='x'}"},
+    };
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+        for (int64_t step = 0; step <= 60000; step += 60000) {
+            Fixture a, b;
+            explain(&a, NULL, pairs[i][0], step);
+            explain(&b, NULL, pairs[i][1], step);
+            CHECK_INT(a.result->n_series, b.result->n_series);
+            for (size_t k = 0; k < a.result->n_series; k++) {
+                const PromqlSeries *x = &a.result->series[k], *y = &b.result->series[k];
+                CHECK(labels_eq(x->labels, y->labels));
+                CHECK_INT(x->n_floats, y->n_floats);
+                for (size_t v = 0; v < x->n_floats; v++)
+                    CHECK_DOUBLE(x->floats[v], y->floats[v]);
+            }
+            CHECK_INT(a.result->stats.total_samples, b.result->stats.total_samples);
+            CHECK_INT(a.result->stats.samples_read, b.result->stats.samples_read);
+            deinit(&a);
+            deinit(&b);
+        }
+    }
+    Fixture f;
+    const PromqlPlanNode *n = explain(&f, NULL, "sum(load) / sum(load)", 60000);
+    int again = has_note(n->children[0], "read once, used 2 times") ? 0 : 1;
+    CHECK(has_note(n->children[again], "read once, used 2 times"));
+    CHECK(!has_note(n->children[!again], "read once, used 2 times"));
+    CHECK_INT(n->children[again]->children[0]->samples, 0);
+    CHECK_INT(n->children[!again]->children[0]->samples, 4 * 25);
+    deinit(&f);
+}
+
+TEST (what_is_warned_of_is_told_at_each_place) {
+    Fixture f;
+    PromqlResult *r;
+    explain(&f, NULL, "rate(load[5m]) + rate(load[5m])", 60000);
+    r = f.result;
+    CHECK_INT(r->n_infos, 1);
+    CHECK(str_ends(r->infos[0], STR("\"load\" (1:23)"))); /* the last of them, as in Prometheus */
+    deinit(&f);
+}

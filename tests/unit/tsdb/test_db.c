@@ -447,3 +447,56 @@ TEST (compaction_sets_a_damaged_block_aside_and_merges_the_others) {
     CHECK(st.blocks < before - 2);
     tsdb_close(db);
 }
+
+TEST (series_are_counted_by_where_they_come_from) {
+    Tsdb *db = open_db();
+    Appender *a;
+    CHECK_INT(storage_appender(tsdb_storage(db), &a), 0);
+    for (int i = 0; i < 60; i++) {
+        char value[16];
+        snprintf(value, sizeof(value), "v%02d", i);
+        Label l[] = {{LABEL_NAME, i % 3 ? STR("a") : STR("b")},
+                     {STR("instance"), i % 2 ? STR("h1") : STR("h2")},
+                     {STR("job"), STR("j")},
+                     {STR("part"), str_of(value)}};
+        SeriesRef ref = 0;
+        CHECK_INT(
+            appender_append(a, &ref, (Labels){l, i < 50 ? 4 : 1}, i < 50 ? 1000 : 1000 + i, 1), 0);
+    }
+    CHECK_INT(appender_commit(a), 0);
+    TsdbExplored e;
+    Arena arena = ARENA_INIT(0);
+    CHECK_INT(tsdb_explore(db, NULL, 0, 2, &arena, &e), 0);
+    CHECK_INT(e.series, 52);
+    CHECK_INT(e.metrics_all, 2);
+    CHECK_INT(e.n_metrics, 2);
+    CHECK_STR(e.metrics[0].name, STR("a"));
+    CHECK_INT(e.metrics[0].series, 34);
+    CHECK(e.growth_seconds == 0);
+    CHECK_INT(e.n_labels, 2);
+    CHECK_STR(e.labels[0].name, STR("part"));
+    CHECK_INT(e.labels[0].values, 50);
+    CHECK_INT(e.labels[0].series, 50);
+    CHECK_INT(e.n_pairs, 2);
+    CHECK_STR(e.pairs[0].name, STR("job"));
+    CHECK_INT(e.pairs[0].series, 50);
+    CHECK_INT(e.targets_all, 2);
+    CHECK_INT(e.targets[0].series, 25);
+    CHECK_STR(e.targets[0].job, STR("j"));
+    Matcher m[2];
+    CHECK_INT(matcher_init(&m[0], MATCH_EQ, STR("instance"), STR("h1"), NULL), 0);
+    CHECK_INT(matcher_init(&m[1], MATCH_EQ, LABEL_NAME, STR("a"), NULL), 0);
+    TsdbSelector sets[] = {{&m[0], 1}, {m, 2}}; /* the second selects nothing more */
+    CHECK_INT(tsdb_explore(db, sets, 2, 10, &arena, &e), 0);
+    CHECK_INT(e.series, 25);
+    CHECK_INT(e.targets_all, 1);
+    CHECK_STR(e.targets[0].instance, STR("h1"));
+    CHECK_INT(tsdb_maintain(db), 0); /* remembers the counts */
+    CHECK_INT(tsdb_explore(db, NULL, 0, 10, &arena, &e), 0);
+    CHECK(e.growth_seconds > 0);
+    CHECK_INT(e.metrics[0].growth, 0);
+    arena_deinit(&arena);
+    matcher_deinit(&m[0]);
+    matcher_deinit(&m[1]);
+    tsdb_close(db);
+}

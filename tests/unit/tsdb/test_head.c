@@ -219,6 +219,48 @@ TEST (an_open_querier_keeps_what_it_may_read) {
     head_free(h);
 }
 
+/* Series of many different labels, some of them the beginning of another's. */
+TEST (selected_series_come_in_the_order_of_their_labels) {
+    Head *h = open_head();
+    Appender *a;
+    Querier *q;
+    SeriesSet *set;
+    Series s;
+    Matcher m;
+    uint32_t seed = 5, n = 0;
+    CHECK_INT(head_appender(h, &a), 0);
+    for (int i = 0; i < 600; i++) {
+        char text[12][8];
+        Label l[12] = {{LABEL_NAME, STR("up")}};
+        size_t k = 1;
+        for (int name = 0; name < 11; name++) {
+            seed = seed * 1664525 + 1013904223;
+            if (seed >> 30) {
+                snprintf(text[k], sizeof(text[k]), "%u", seed >> 16 & 63);
+                l[k] = (Label){str_n("abcdefghijk" + name, 1), str_of(text[k])};
+                k++;
+            }
+        }
+        SeriesRef ref = 0;
+        CHECK(appender_append(a, &ref, (Labels){l, k}, 1000, 1) >= 0);
+    }
+    CHECK_INT(appender_commit(a), 0);
+    CHECK_INT(matcher_init(&m, MATCH_EQ, LABEL_NAME, STR("up"), NULL), 0);
+    CHECK_INT(head_querier(h, 0, 2000, &q), 0);
+    SelectHints hints = {.mint = 0, .maxt = 2000, .sorted = true};
+    CHECK_INT(querier_select(q, &m, 1, &hints, NULL, &set), 0);
+    Labels last = LABELS_EMPTY;
+    for (; series_set_next(set, &s) > 0; n++) {
+        CHECK(labels_cmp(last, s.labels) < 0);
+        last = s.labels;
+    }
+    CHECK(n > 500);
+    series_set_free(set);
+    querier_close(q);
+    matcher_deinit(&m);
+    head_free(h);
+}
+
 TEST (label_names_and_values_are_sorted_and_cut) {
     Head *h = open_head();
     Querier *q;
