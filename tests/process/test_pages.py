@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
-from harness import SLOW, Exporter, Narthex, Process, Webhook, free_port, peer, request, run, wait_for
+from harness import BUILD, SLOW, Exporter, Narthex, Process, Webhook, free_port, peer, request, run, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -222,7 +222,9 @@ def every_page_in_a_browser(folder, running):
     wait_for("the second server", lambda: request(quiet.url + "/prom/-/ready").status == 200)
     time.sleep(3)
     env = {**os.environ, "NARTHEX_URL": n.url, "NARTHEX_QUIET_URL": quiet.url + "/prom",
-           "NARTHEX_BROWSER": browser(), "NARTHEX_PROFILE": f"{folder}/profile"}
+           "NARTHEX_BROWSER": browser(),
+           "NARTHEX_SCREENSHOTS": os.environ.get("NARTHEX_SCREENSHOTS", os.path.join(BUILD, "screenshots")),
+           "NARTHEX_PROFILE": f"{folder}/profile"}
     r = subprocess.run(["node", os.path.join(UI, "test/pages.mjs")], env=env, capture_output=True, text=True,
                        timeout=400 * SLOW, check=False)
     for line in (r.stdout + r.stderr).splitlines():

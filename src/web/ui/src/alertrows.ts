@@ -1,7 +1,7 @@
 // The alerts with the rules they come from: from the stream, which tells alerts alone and has their rules asked for
 // once in a while, or from the answer that has both.
 import { type Alert, type ApiError, type Group, type LiveAlert, type Rule, usePoll } from './api';
-import { severityRank } from './format';
+import { byText, severityRank } from './format';
 import { type Rows, useLive } from './live';
 
 export interface Row { alert: Alert; rule: Rule; group: Group; id: string }
@@ -11,7 +11,7 @@ const idOf = (group: Group, a: Alert) => `${group.file};${group.name};${JSON.str
 export function inOrder(rows: Row[]): Row[] {
   return rows.sort((a, b) => Number(a.alert.state === 'pending') - Number(b.alert.state === 'pending')
     || severityRank(a.alert.labels.severity) - severityRank(b.alert.labels.severity)
-    || b.alert.activeAt.localeCompare(a.alert.activeAt) || (a.id < b.id ? -1 : 1));
+    || byText(b.alert.activeAt, a.alert.activeAt) || byText(a.id, b.id));
 }
 
 export function rowsOf(groups: Group[]): Row[] {

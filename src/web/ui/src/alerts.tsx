@@ -4,7 +4,7 @@ import { rowsOf, useAlerts } from './alertrows';
 import type { Group, Rule } from './api';
 import { ago, clockText, count, severityRank } from './format';
 import { AlertRows } from './now';
-import { Badge, Choices, Empty, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText } from './parts';
+import { Badge, Choices, Empty, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText, useParam } from './parts';
 
 type State = 'all' | 'firing' | 'pending' | 'inactive';
 const rank: Record<string, number> = { firing: 0, pending: 1, unknown: 2, inactive: 3 };
@@ -32,9 +32,8 @@ function AlertingRule({ rule, group }: { rule: Rule; group: Group }) {
 
 export function AlertsPage() {
   const { groups, error, at } = useAlerts();
-  const params = new URLSearchParams(location.search), asked = params.getAll('state');
-  const [text, setText] = useState(params.get('q') ?? params.get('search') ?? '');
-  const [state, setState] = useState<State>(asked.length === 1 && asked[0] in rank ? asked[0] as State : 'all');
+  const [text, setText] = useParam<string>('search q', '');
+  const [state, setState] = useParam<State>('state', 'all', ['firing', 'pending', 'inactive']);
   if (!groups) return error ? <Problem error={error} /> : <Loading />;
   const all = groups.flatMap((group) => group.rules.map((rule) => ({ group, rule })))
     .sort((a, b) => rank[a.rule.state ?? 'unknown'] - rank[b.rule.state ?? 'unknown']);

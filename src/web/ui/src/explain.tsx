@@ -26,8 +26,9 @@ function parts(query: string, start: number, end: number): [string, string, stri
 }
 
 // The deepest node that came out empty although it had something to work on, or matched nothing at all.
+const single = (n: PlanNode) => n.op === 'number' || n.op === 'string';
 function emptied(node: PlanNode): PlanNode | undefined {
-  if (node.series > 0) return undefined;
+  if (node.series > 0 || single(node)) return undefined;
   for (const c of node.children ?? []) {
     const below = emptied(c);
     if (below) return below;
@@ -54,7 +55,7 @@ export function Explain({ data, query }: { data: Explanation; query: string }) {
         <tr key={id} onMouseEnter={() => setAt(node)} class={node === at ? 'at' : undefined}>
           <td class={`d${Math.min(depth, 12)}`}><strong>{node.label || node.op}</strong>
             {node.notes?.map((n) => <span class="node-note" key={n}>{n}</span>)}</td>
-          <td class="num">{count(node.series)}</td><td class="num">{node.samples ? count(node.samples) : ''}</td>
+          <td class="num">{single(node) ? <span class="dim">{node.op}</span> : count(node.series)}</td><td class="num">{node.samples ? count(node.samples) : ''}</td>
           <td class="num">{tookText(node.selfMs / 1000)}</td>
           <td class="meter"><meter min={0} max={total} value={node.selfMs} aria-label={`${((node.selfMs / total) * 100).toFixed(0)} % of the time`} /></td>
           <td class="num dim">{tookText(node.timeMs / 1000)}</td></tr>)}</tbody></table></div>

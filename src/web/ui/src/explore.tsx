@@ -56,9 +56,9 @@ function csvOf(data: QueryData): string {
 
 function Exports({ result }: { result: Result }) {
   const data = result.answer.data;
-  const json = JSON.stringify(result.plan ?? data, null, 1);
+  const json = () => JSON.stringify(result.plan ?? data, null, 1);
   return <>{!result.plan && <button type="button" class="quiet" onClick={() => download('query.csv', 'text/csv', csvOf(data))}>CSV</button>}
-    <button type="button" class="quiet" onClick={() => download('query.json', 'application/json', json)}>JSON</button>
+    <button type="button" class="quiet" onClick={() => download('query.json', 'application/json', json())}>JSON</button>
     <CopyButton text={location.href} label="Copy link" /></>;
 }
 
@@ -121,7 +121,7 @@ function Controls({ p, mode, change }: { p: Panel; mode: Mode; change: (over: Pa
   const move = (by: number) => change({ end: end + by * 1000 > Date.now() ? 0 : Math.round((end + by * 1000) / 1000) * 1000 });
   return <div class="controls">
     <Choices label="View" value={p.tab} onValue={(tab) => change({ tab })}
-      all={[{ value: 'table', label: 'Table' }, { value: 'graph', label: 'Graph' }]} />
+      all={[{ value: 'table', label: 'Table' }, { value: 'graph', label: 'Graph' }, { value: 'explain', label: 'Explain' }]} />
     {ranged && <span class="joined" role="group" aria-label="Range">
       <button type="button" aria-label="Shorter range" onClick={() => change({ range: [...ranges].reverse().find((r) => r < p.range) ?? p.range })}>−</button>
       <Field label="Range" value={durationText(p.range)} parse={parseDuration} hint="1h" size={5}

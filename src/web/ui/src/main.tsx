@@ -5,6 +5,7 @@ import { AlertsPage } from './alerts';
 import { Explore } from './explore';
 import { isUtc, setUtc } from './format';
 import { Now } from './now';
+import { type Command, Palette } from './palette';
 import { QueriesPage } from './queries';
 import { RulesPage } from './rules';
 import { StatusPage } from './status';
@@ -17,6 +18,8 @@ const pages: [path: string, name: string, key: string][] = [
 const parents: Record<string, string> = {
   flags: 'status', config: 'status', 'tsdb-status': 'status', 'alertmanager-discovery': 'status',
   'service-discovery': 'targets' };
+const subpages = [['service-discovery', 'Discovered targets'], ['tsdb-status', 'Storage'], ['config', 'Configuration'], ['flags', 'Flags'],
+  ['alertmanager-discovery', 'Alertmanagers']] as const;
 const here = () => location.pathname.slice(location.pathname.lastIndexOf('/') + 1);
 const siteTitle = document.title;
 
@@ -54,7 +57,7 @@ applyTheme(storedTheme());
 const keys: [string, string][] = [
   ['/', 'search, or the query'], ['g n', 'Now'], ['g e', 'Explore'], ['g a', 'Alerts'], ['g r', 'Rules'],
   ['g t', 'Targets'], ['g q', 'Queries'], ['g s', 'Status'], ['j k', 'next, previous row'], ['Enter', 'open the row; run the query'],
-  ['Shift Enter', 'new line in the query'], ['?', 'this list'], ['Esc', 'close, leave']];
+  ['Shift Enter', 'new line in the query'], ['← →', 'move the graph in time'], ['+ −', 'zoom the graph'], ['Ctrl K', 'go to anything'], ['?', 'this list'], ['Esc', 'close, leave']];
 
 function Help({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -77,13 +80,18 @@ function moveRow(by: number) {
   next.scrollIntoView({ block: 'nearest' });
 }
 
-function useKeys(help: () => void) {
+function useKeys(help: () => void, palette: () => void) {
   useEffect(() => {
     let lead = 0;
     const onKey = (e: KeyboardEvent) => {
       const t = e.composedPath()[0] as HTMLElement;
       const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName) || t.isContentEditable;
       if (e.key === 'Escape' && typing && !e.defaultPrevented) t.blur();
+      if (e.key.toLowerCase() === 'k' && (e.ctrlKey || e.metaKey) && !e.shiftKey && !document.querySelector('dialog[open]')) {
+        e.preventDefault();
+        palette();
+        return;
+      }
       if (typing || e.ctrlKey || e.metaKey || e.altKey || document.querySelector('dialog[open]')) return;
       const after = Date.now() - lead < 1000;
       lead = 0;
@@ -119,20 +127,28 @@ function Page({ path }: { path: string }) {
 
 function App() {
   const [path, setPath] = useState(here());
-  const [search, setSearch] = useState(location.search);
+  const [visit, setVisit] = useState(0);
   const [theme, setTheme] = useState<Theme>(storedTheme());
   const [utc, setUtcState] = useState(isUtc());
   const [help, setHelp] = useState(false);
+  const [palette, setPalette] = useState(false);
   const parent = parents[path] ?? path;
   const name = pages.find((p) => p[0] === parent)?.[1] ?? '';
-  useKeys(() => setHelp(true));
+  useKeys(() => setHelp(true), () => setPalette(true));
   useEffect(() => {
-    const onPop = () => { setPath(here()); setSearch(location.search); };
+    const onPop = () => { setPath(here()); setVisit((n) => n + 1); };
     window.addEventListener('popstate', onPop);
     document.addEventListener('click', followLink);
     return () => window.removeEventListener('popstate', onPop);
   }, []);
   useEffect(() => { document.title = `${name} · ${siteTitle}`; }, [name]);
+  const turnTheme = () => { const n = themes[theme][0]; applyTheme(n); setTheme(n); };
+  const turnUtc = () => { setUtc(!utc); setUtcState(!utc); };
+  const commands: Command[] = [...pages.map(([p, label]) => ({ name: label, kind: 'page', run: () => go(p) })),
+    ...subpages.map(([p, label]) => ({ name: label, kind: 'page', run: () => go(p) })),
+    { name: `Times in ${utc ? 'local time' : 'UTC'}`, kind: 'setting', run: turnUtc },
+    { name: `Colours: ${themes[theme][0]}`, kind: 'setting', run: turnTheme },
+    { name: 'Keys', kind: 'help', run: () => setHelp(true) }];
   return <>
     <a class="skip" href="#main">Skip to content</a>
     <header class="top">
@@ -142,15 +158,17 @@ function App() {
       <nav aria-label="Pages">{pages.map(([p, label]) =>
         <a key={p} href={p || './'} aria-current={p === parent ? 'page' : undefined}>{label}</a>)}</nav>
       <div class="tools">
+        <button type="button" class="quiet goto" title="Go to anything: Ctrl K" onClick={() => setPalette(true)}>Go to <kbd>Ctrl K</kbd></button>
         <button type="button" class="quiet" title="Times in UTC or local"
-          onClick={() => { setUtc(!utc); setUtcState(!utc); }}>{utc ? 'UTC' : 'Local'}</button>
+          onClick={turnUtc}>{utc ? 'UTC' : 'Local'}</button>
         <button type="button" class="quiet" title={`Colours: ${theme}`} aria-label={`Colours: ${theme}`}
-          onClick={() => { const n = themes[theme][0]; applyTheme(n); setTheme(n); }}>{themes[theme][1]}</button>
+          onClick={turnTheme}>{themes[theme][1]}</button>
         <button type="button" class="quiet" title="Keys" aria-label="Keys" onClick={() => setHelp(true)}>?</button>
       </div>
     </header>
     <Strip />
-    <main id="main" tabIndex={-1} key={`${path}${path === 'query' ? '' : search}${utc}`}><h1 class="unseen">{name}</h1><Page path={path} /></main>
+    <main id="main" tabIndex={-1} key={`${path} ${path === 'query' ? '' : visit} ${utc}`}><h1 class="unseen">{name}</h1><Page path={path} /></main>
+    {palette && <Palette commands={commands} go={go} onClose={() => setPalette(false)} />}
     {help && <Help onClose={() => setHelp(false)} />}
   </>;
 }

@@ -5,8 +5,8 @@ import { type Row, rowsOf, useAlerts } from './alertrows';
 import { Chips, Stories } from './delivery';
 import { ago, clockText, count, plural, severityRank, short, timeText } from './format';
 import { useFeed } from './live';
-import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, Text, exploreLink, labelsText, matchesText }
-  from './parts';
+import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, Text, exploreLink, labelsText, matchesText,
+  useParam } from './parts';
 import { Spark, watched } from './spark';
 
 // Where the alert stands between its condition and its notification.
@@ -96,8 +96,8 @@ function Healthy({ rules }: { rules: Group[] }) {
 
 export function Now() {
   const { groups, error, at } = useAlerts();
-  const [text, setText] = useState('');
-  const [state, setState] = useState<'all' | 'firing' | 'pending'>('all');
+  const [text, setText] = useParam<string>('search q', '');
+  const [state, setState] = useParam<'all' | 'firing' | 'pending'>('state', 'all', ['firing', 'pending']);
   if (!groups) return error ? <Problem error={error} /> : <Loading />;
   const all = rowsOf(groups);
   const of = (s: string) => all.filter((r) => r.alert.state === s).length;

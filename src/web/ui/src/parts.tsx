@@ -34,6 +34,23 @@ export function Search({ value, onValue, label }: { value: string; onValue: (v: 
     spellcheck={false} autocomplete="off" onInput={(e) => onValue(e.currentTarget.value)} />;
 }
 
+// What a reader chose is part of the address: a link shows the same. Several names: the first is ours, the others are read.
+export function useParam<T extends string>(names: string, initial: T, known?: readonly T[]): [T, (v: T) => void] {
+  const all = names.split(' ');
+  const [value, setValue] = useState<T>(() => {
+    const given = all.flatMap((n) => new URLSearchParams(location.search).getAll(n));
+    return given.length === 1 && (!known || known.includes(given[0] as T)) ? given[0] as T : initial;
+  });
+  return [value, (v) => {
+    setValue(v);
+    const p = new URLSearchParams(location.search);
+    for (const n of all) p.delete(n);
+    if (v !== initial) p.set(all[0], v);
+    const text = p.toString();
+    history.replaceState(null, '', `${location.pathname}${text && `?${text}`}`);
+  }];
+}
+
 export interface Choice<T> { value: T; label: string; n?: number }
 export function Choices<T extends string>({ label, value, all, onValue }:
   { label: string; value: T; all: Choice<T>[]; onValue: (v: T) => void }) {

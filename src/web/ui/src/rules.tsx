@@ -1,9 +1,8 @@
 // Rules: groups in the order of their files, each rule with its health and its last evaluation.
-import { useState } from 'preact/hooks';
 import { type Group, type Rule, usePoll } from './api';
 import { type Rows, useLive } from './live';
 import { ago, clockText, durationText, plural, since, timeText, tookText } from './format';
-import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText } from './parts';
+import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText, useParam } from './parts';
 
 type State = 'all' | 'ok' | 'err';
 
@@ -46,10 +45,9 @@ function useRules() {
 }
 
 export function RulesPage() {
-  const params = new URLSearchParams(location.search);
   const { data, error, at } = useRules();
-  const [text, setText] = useState(params.get('q') ?? params.get('search') ?? '');
-  const [state, setState] = useState<State>(params.get('state') === 'err' ? 'err' : 'all');
+  const [text, setText] = useParam<string>('search q', '');
+  const [state, setState] = useParam<State>('state health', 'all', ['ok', 'err']);
   if (!data) return error ? <Problem error={error} /> : <Loading />;
   const all = data.groups.flatMap((g) => g.rules);
   const wanted = (g: Group, r: Rule) => (state === 'all' || r.health === state)

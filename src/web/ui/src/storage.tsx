@@ -1,7 +1,7 @@
 // Storage: what is in memory, what makes it many series, and the blocks. What is too many can be followed up: its series,
 // its growth, and a draft of the relabelling that would drop it.
 import { useState } from 'preact/hooks';
-import { usePoll } from './api';
+import { type QueryData, type Series, ask, usePoll } from './api';
 import { bytes, count, plural, timeText } from './format';
 import { CopyButton, Loading, Problem, exploreLink } from './parts';
 
@@ -18,7 +18,7 @@ const yaml = (s: string) => `'${s.replace(/'/g, "''")}'`;
 const literally = (s: string) => s.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 const pairOf = (name: string): [string, string] => [name.slice(0, name.indexOf('=')), name.slice(name.indexOf('=') + 1)];
 
-interface Kind { title: string; link: (name: string) => string; format?: (n: number) => string; draft?: (name: string) => string;
+interface Kind { title: string; before?: (names: string[]) => string; keyOf?: (s: Series) => string; link: (name: string) => string; format?: (n: number) => string; draft?: (name: string) => string;
   effect?: (r: Count) => string }
 const drop = (label: string, value: string) => `metric_relabel_configs:
   - source_labels: [${bare(label)}]
@@ -26,7 +26,9 @@ const drop = (label: string, value: string) => `metric_relabel_configs:
     action: drop
 `;
 const kinds: Record<string, Kind> = {
-  metric: { title: 'Series by metric', link: (n) => exploreLink(`{__name__=${quote(n)}}`), draft: (n) => drop('__name__', n),
+  metric: { title: 'Series by metric', keyOf: (s) => s.metric.__name__,
+    before: (names) => `count by (__name__) ({__name__=~${quote(names.map(literally).join('|'))}} offset 1h)`,
+    link: (n) => exploreLink(`{__name__=${quote(n)}}`), draft: (n) => drop('__name__', n),
     effect: (r) => `drops ${plural(r.value, 'series', 'series')}` },
   label: { title: 'Values by label', link: (n) => exploreLink(`count by (${bare(n)}) ({__name__!=""})`),
     draft: (n) => `metric_relabel_configs:\n  - regex: ${yaml(literally(n))}\n    action: labeldrop\n`,
@@ -43,18 +45,39 @@ function Draft({ kind, row, onClose }: { kind: Kind; row: Count; onClose: () => 
     <p><CopyButton text={text} /><button type="button" class="quiet" onClick={onClose}>Close</button></p></div>;
 }
 
+// How much each grew within the last hour: asked for on demand, it reads the index of an hour ago.
+function useGrowth(kind: Kind, rows: Count[]) {
+  const [before, setBefore] = useState<Map<string, number>>();
+  const [busy, setBusy] = useState(false);
+  const look = () => {
+    setBusy(true);
+    ask<QueryData>('query', { query: kind.before!(rows.map((r) => r.name)) })
+      .then((a) => setBefore(new Map((a.data.result as Series[]).map((s) => [kind.keyOf!(s), Number(s.value![1])]))), () => setBefore(new Map()))
+      .finally(() => setBusy(false));
+  };
+  return { before, busy, look };
+}
+
+function Growth({ now, before }: { now: number; before?: number }) {
+  if (before === undefined) return <span class="dim">new</span>;
+  return now === before ? <span class="dim">same</span> : <>{now > before ? '+' : '−'}{count(Math.abs(now - before))}</>;
+}
+
 function Bars({ kind, rows, total }: { kind: Kind; rows: Count[]; total?: number }) {
   const [open, setOpen] = useState('');
+  const growth = useGrowth(kind, rows);
   const max = Math.max(1, ...rows.map((r) => r.value)), format = kind.format ?? count;
-  return <section class="card"><h2>{kind.title}</h2>
+  return <section class="card"><h2>{kind.title}{kind.before && !growth.before && <button type="button" class="quiet" disabled={growth.busy} onClick={growth.look}>Compare with an hour ago</button>}
+      {growth.before && <span class="dim"> and how many more than an hour ago</span>}</h2>
     <table class="bars"><tbody>{rows.map((r) => <>
       <tr key={r.name}><th scope="row"><a href={kind.link(r.name)}>{r.name}</a></th>
         <td class="meter"><meter min={0} max={max} value={r.value} aria-label={`${r.name}: ${r.value}`} /></td>
         <td class="num">{format(r.value)}</td>
+        {growth.before && <td class="num"><Growth now={r.value} before={growth.before.get(r.name)} /></td>}
         {total ? <td class="num dim">{((r.value / total) * 100).toFixed(1)} %</td> : null}
         {kind.draft && <td class="drop">{r.name !== '__name__' && <button type="button" class="quiet" aria-expanded={open === r.name} aria-label={`drop… ${r.name}`}
           onClick={() => setOpen(open === r.name ? '' : r.name)}>drop…</button>}</td>}</tr>
-      {open === r.name && <tr key={`${r.name} draft`}><td colSpan={5} class="drafted"><Draft kind={kind} row={r} onClose={() => setOpen('')} /></td></tr>}
+      {open === r.name && <tr key={`${r.name} draft`}><td colSpan={6} class="drafted"><Draft kind={kind} row={r} onClose={() => setOpen('')} /></td></tr>}
     </>)}</tbody></table></section>;
 }
 

@@ -1,9 +1,9 @@
 // Targets: what is scraped, the broken ones first; under discovery, what was found and dropped.
 import { useState } from 'preact/hooks';
 import { type ApiError, type Labels, type Target, type Targets, usePoll } from './api';
-import { clockText, count, plural, since, timeText, tookText } from './format';
+import { byText, clockText, count, plural, since, timeText, tookText } from './format';
 import { type Rows, useLive } from './live';
-import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText } from './parts';
+import { Badge, Choices, Empty, LabelList, Loading, Many, Problem, Search, exploreLink, labelsText, matchesText, useParam } from './parts';
 import { Steps } from './relabel';
 
 type State = 'all' | 'up' | 'down' | 'unknown';
@@ -73,19 +73,17 @@ function useTargets(discovery: boolean): { data?: Targets; error?: ApiError; at:
 }
 
 export function TargetsPage({ discovery = false }: { discovery?: boolean }) {
-  const params = new URLSearchParams(location.search);
   const { data, error, at } = useTargets(discovery);
-  const [text, setText] = useState(params.get('search') ?? '');
-  const [pool, setPool] = useState(params.get('pool') ?? params.get('scrapePool') ?? '');
-  const several = [...params.getAll('state'), ...params.getAll('health')], asked = several.length === 1 ? several[0] : '';
-  const [state, setState] = useState<State>(asked === 'down' || asked === 'up' || asked === 'unknown' ? asked : 'all');
+  const [text, setText] = useParam<string>('search q', '');
+  const [pool, setPool] = useParam<string>('pool scrapePool', '');
+  const [state, setState] = useParam<State>('state health', 'all', ['up', 'down', 'unknown']);
   if (!data) return error ? <Problem error={error} /> : <Loading />;
   const all = data.activeTargets;
   const pools = [...new Set([...all, ...data.droppedTargets].map((t) => t.scrapePool))].sort();
   const of = (s: State) => all.filter((t) => t.health === s).length;
   const shown = all.filter((t) => (state === 'all' || t.health === state) && (!pool || t.scrapePool === pool)
     && (!text || matchesText(text, t.scrapeUrl, t.lastError, labelsText(t.labels))))
-    .sort((a, b) => rank[a.health] - rank[b.health] || a.scrapePool.localeCompare(b.scrapePool));
+    .sort((a, b) => rank[a.health] - rank[b.health] || byText(a.scrapePool, b.scrapePool) || byText(a.scrapeUrl, b.scrapeUrl));
   return <>
     {error && <Problem error={error}><span> Shown is what was true at {clockText(at)}.</span></Problem>}
     <div class="bar"><Search value={text} onValue={setText} label="Filter by address, label or error" />
