@@ -1,7 +1,8 @@
 /*
  * Goal: no byte of a database that turns bad makes the program crash, hang or give a wrong value.
  * Method: a small database with blocks, a journal, a checkpoint and full chunks of the head; in
- * copies of it one byte is changed, or a file is cut off; the copy is opened, read whole,
+ * copies of it one byte is changed, or a file is cut off, or a sector of it is zeros as after a
+ * power loss; the copy is opened, read whole,
  * maintained. It may be refused and samples may be missing, none may be wrong. In journal and
  * chunks of the head, where a good copy of the samples exists twice, a flip in the chunks loses
  * nothing.
@@ -26,6 +27,7 @@
 #define RANGE INT64_C(60000)
 #define SERIES 3
 #define STEPS 340
+#define SECTOR 512
 #define FILE_MAX_BYTES (64u << 20)
 
 typedef struct OneFile {
@@ -170,15 +172,32 @@ static bool open_and_read(long *ret_n) {
     return good;
 }
 
-static bool one_flip(size_t file, size_t at, uint8_t change, bool cut) {
+typedef enum Harm { HARM_BYTE, HARM_CUT, HARM_SECTOR } Harm;
+
+/* Returns from where on bytes were changed; `kept` has what they were. */
+static size_t do_harm(OneFile *f, size_t at, uint8_t change, Harm harm, char kept[SECTOR]) {
+    size_t from = harm == HARM_SECTOR ? at / SECTOR * SECTOR : at;
+    size_t n = MIN(f->bytes.n - from, (size_t)SECTOR);
+    memcpy(kept, f->bytes.p + from, n);
+    if (harm == HARM_SECTOR) {
+        memset(f->bytes.p + from, 0, n);
+    } else {
+        f->bytes.p[at] = (char)(f->bytes.p[at] ^ change);
+    }
+    return from;
+}
+
+static bool one_flip(size_t file, size_t at, uint8_t change, Harm harm) {
     OneFile *f = &files.v[file];
     size_t whole = f->bytes.n;
     long n = 0;
-    f->bytes.p[at] = (char)(f->bytes.p[at] ^ change);
+    char kept[SECTOR];
+    bool cut = harm == HARM_CUT;
+    size_t from = do_harm(f, at, change, harm, kept);
     f->bytes.n = cut ? at : whole;
     bool good = put_back();
     f->bytes.n = whole;
-    f->bytes.p[at] = (char)(f->bytes.p[at] ^ change);
+    memcpy(f->bytes.p + from, kept, MIN(whole - from, (size_t)SECTOR));
     good = good && open_and_read(&n);
     if (good && strstr(f->path, "head_chunks")) {
         good = n == SERIES * STEPS;
@@ -194,7 +213,7 @@ static bool all_bytes(void) {
     bool good = true;
     for (size_t i = 0; good && i < files.n; i++) {
         for (size_t at = 0; good && at < files.v[i].bytes.n; at++) {
-            good = one_flip(i, at, (uint8_t)(1 << at % 8), false);
+            good = one_flip(i, at, (uint8_t)(1 << at % 8), HARM_BYTE);
         }
     }
     return good;
@@ -207,7 +226,10 @@ static bool some_bytes(Rng *rng, int flips) {
         size_t file = rng_below(rng, files.n);
         if (files.v[file].bytes.n > 0) {
             good = one_flip(file, rng_below(rng, files.v[file].bytes.n),
-                            (uint8_t)(1 + rng_below(rng, 255)), i % 10 == 9);
+                            (uint8_t)(1 + rng_below(rng, 255)),
+                            i % 10 == 9   ? HARM_CUT
+                            : i % 10 == 8 ? HARM_SECTOR
+                                          : HARM_BYTE);
         }
     }
     return good;

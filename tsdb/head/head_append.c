@@ -14,11 +14,14 @@
 #include "tsdb/journal/journal_late.h"
 #include "tsdb/journal/journal_notes.h"
 
+#define REPLAY_ROOM 24
+
 /* ---- one sample */
 
+/* While replaying more samples come at once, and memory for what commits hold is not needed yet. */
 static void data_grow(Head *h, HeadSeries *s, uint32_t size) {
     uint32_t cap;
-    uint8_t *data = byte_pool_get(h->pool, size, &cap);
+    uint8_t *data = byte_pool_get(h->pool, h->journal ? size : size + REPLAY_ROOM, &cap);
     if (s->data) {
         memcpy(data, s->data, MIN(s->cap, cap));
         byte_pool_put(h->pool, s->data, s->cap);

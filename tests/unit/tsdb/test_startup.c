@@ -400,3 +400,31 @@ TEST (what_is_in_durable_full_chunks_leaves_the_journal) {
     CHECK_INT(count(db, 0, value_at), 120 + 8 * 4800);
     tsdb_close(db);
 }
+
+/* ---- what a power loss leaves of the journal */
+
+/* Method: of the only segment every beginning is kept in turn. */
+TEST (of_every_beginning_of_the_journal_whole_commits_come_back_and_no_part_of_one) {
+    CLEANUP(buf_deinit) Buf whole = {0};
+    char *path = mem_printf("%s/journal/00000001", test_tmpdir());
+    Tsdb *db = open_in(test_tmpdir());
+    fill(db, 4, 0, 10000, 1000);
+    tsdb_close(db);
+    CHECK_INT(file_read_whole(path, 1 << 20, &whole), 0);
+    size_t last = 0;
+    for (size_t n = 0; n <= whole.n; n++) {
+        CHECK_INT(file_remove_tree(test_tmpdir()), 0);
+        char *folder = mem_printf("%s/journal", test_tmpdir());
+        CHECK_INT(file_make_folder(folder), 0);
+        mem_free(folder);
+        CHECK_INT(file_write_durable(path, whole.p, n, 0666), 0);
+        db = open_in(test_tmpdir());
+        size_t have = count(db, 0, value_at);
+        CHECK_INT(have % 4, 0);
+        CHECK(have >= last);
+        last = have;
+        tsdb_close(db);
+    }
+    CHECK_INT(last, 40);
+    mem_free(path);
+}
