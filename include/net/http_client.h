@@ -50,6 +50,10 @@ typedef struct HttpCallRequest {
     uint64_t body_bytes_max;        /* 0 = 1 GiB. A body that reaches it ends the call with
                                        HTTP_CALL_TOO_LARGE */
     const HttpClientConfig *config; /* may be NULL: follow redirects, no auth */
+    /* For bodies that go on: called on the loop thread, with http_call()'s arg, whenever more of
+     * the body of a 2xx answer has come. May take bytes out of it; false ends the call as
+     * HTTP_CALL_FAILED. Must not cancel it. May be NULL. */
+    bool (*on_part)(void *arg, Buf *body);
 } HttpCallRequest;
 
 typedef enum HttpCallOutcome {

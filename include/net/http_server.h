@@ -75,6 +75,9 @@ typedef struct HttpServerOptions {
     void *arg;                /* given to handlers */
     Str route_prefix;         /* "/" or "/prom": requests outside it get 404 */
     uint64_t connections_max; /* 0 = 512 */
+    /* Bytes of all bodies being read and answered: beyond them a request gets 503 with Retry-After.
+     * 0 = no ceiling. */
+    uint64_t bodies_bytes_max;
     int64_t
         read_timeout_ms; /* 0 = 5 min: a request must be complete, an idle connection is closed */
     uint64_t header_bytes_max; /* 0 = 64 KiB for the request line and headers together (431, 414) */

@@ -96,6 +96,7 @@ struct SeriesSet {
 typedef struct SelectHints {
     int64_t mint, maxt;
     int64_t step_ms, range_ms;
+    int64_t lookback_ms; /* of an instant selector; 0 = not said */
     Str func;            /* function or aggregation around the selector */
     const Str *grouping; /* labels of the aggregation */
     size_t n_grouping;
@@ -105,6 +106,18 @@ typedef struct SelectHints {
     uint64_t limit;            /* 0 = none */
     const atomic_bool *cancel; /* set by another thread: stop soon with -ECANCELED; may be NULL */
 } SelectHints;
+
+/* What of the samples the function around a selector looks at: all that a storage which keeps old
+ * samples in a coarser form has to know. Selections that read alike may be shared. */
+typedef enum SampleReading {
+    READ_LAST,    /* values as they are; all that is not named below */
+    READ_LINE,    /* how a gauge moves */
+    READ_COUNTER, /* how a counter grows */
+    READ_MIN,
+    READ_MAX,
+    READ_SUM, /* sum, average, number */
+} SampleReading;
+SampleReading select_hints_reading(const SelectHints *h);
 
 /* Things worth telling the user that did not stop the answer (a block set aside, a limit that cut).
  * Text in the arena. */

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "loop/loop.h"
 #include "storage/storage.h"
+#include "tsdb/policies.h"
 
 typedef struct Tsdb Tsdb;
 
@@ -53,7 +54,8 @@ void tsdb_stop_maintenance(Tsdb *db);
 /*
  * Samples of matching series in [mint, maxt] are no longer there for queriers opened from now on,
  * also after a crash; what is appended later stays. Their bytes go at compaction or by
- * tsdb_clean_tombstones(), which writes the blocks concerned anew. Both block: on workers.
+ * tsdb_clean_tombstones(), which writes the blocks concerned anew. Both block: on workers. -EAGAIN:
+ * the journal is still being read.
  */
 typedef struct TsdbSelector {
     const Matcher *v;
@@ -62,6 +64,10 @@ typedef struct TsdbSelector {
 int tsdb_delete(Tsdb *db, const TsdbSelector *sets, size_t n, int64_t mint, int64_t maxt);
 int tsdb_clean_tombstones(Tsdb *db);
 /* New limits after a configuration reload. */
+/* Retention a selector and downsampling (a reference is taken); NULL = none. */
+void tsdb_set_policies(Tsdb *db, TsdbPolicies *p);
+/* Blocks may take so many hundredths of the file system; 0 = no limit. */
+void tsdb_set_retention_percentage(Tsdb *db, double percentage);
 void tsdb_set_out_of_order_window(Tsdb *db, int64_t window_ms);
 void tsdb_set_exemplars_max(Tsdb *db, size_t max);
 void tsdb_set_retention(Tsdb *db, int64_t retention_ms, uint64_t retention_bytes);
@@ -141,5 +147,6 @@ typedef struct TsdbBlockInfo {
     uint64_t samples, series, chunks, bytes;
     uint64_t tombstones; /* series of which something was deleted */
     int level;
+    int64_t resolution_ms; /* of a downsampled block, 0 = samples as they came */
 } TsdbBlockInfo;
 size_t tsdb_blocks(Tsdb *db, Arena *a, TsdbBlockInfo **ret);

@@ -40,7 +40,10 @@ static int add_use(Eval *ev, const Node *n, const SelectHints *h) {
     Selection *s = NULL;
     for (size_t i = 0; i < ev->selections.n && !s; i++) {
         Selection *x = ev->selections.v[i];
-        if (x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
+        /* Old samples may be kept in a coarser form, of which each takes what it reads. */
+        bool alike = x->hints.range_ms == h->range_ms &&
+                     select_hints_reading(&x->hints) == select_hints_reading(h);
+        if (alike && x->hints.mint == h->mint && x->hints.maxt == h->maxt &&
             same_matchers(x->matchers, x->n_matchers, n->vector.matchers, n->vector.n_matchers)) {
             s = x;
             s->hints.sorted |= h->sorted;
@@ -70,6 +73,7 @@ static int add_selector(Eval *ev, const Node *n, const Around *around, int64_t r
                      .maxt = a.last + (n->vector.smoothed ? ev->lookback_ms : 0),
                      .step_ms = a.step_ms,
                      .range_ms = range_ms,
+                     .lookback_ms = ev->lookback_ms,
                      .func = a.func,
                      .sorted = !around->any_order,
                      .cancel = ev->cancel};

@@ -201,12 +201,12 @@ static void run_status_blocks(void *arg) {
             &r.b,
             "%s{\"ulid\":\"%s\",\"minTime\":%lld,\"maxTime\":%lld,\"stats\":{\"numSamples\":%llu,"
             "\"numSeries\":%llu,\"numChunks\":%llu,\"numTombstones\":%llu,\"numBytes\":%llu},"
-            "\"compaction\":{\"level\":%d},"
+            "\"compaction\":{\"level\":%d},\"resolution\":%lld,"
             "\"version\":1}",
             i ? "," : "", v[i].id, (long long)v[i].min_time, (long long)v[i].max_time,
             (unsigned long long)v[i].samples, (unsigned long long)v[i].series,
             (unsigned long long)v[i].chunks, (unsigned long long)v[i].tombstones,
-            (unsigned long long)v[i].bytes, v[i].level);
+            (unsigned long long)v[i].bytes, v[i].level, (long long)v[i].resolution_ms);
     }
     buf_add_cstr(&r.b, "]}");
     reply_end(&r, NULL, 0, NULL, 0);

@@ -32,6 +32,7 @@ struct HttpCall {
     HttpCall *prev, *next; /* among the client's calls under way, or its idle ones (next only) */
     void (*fn)(void *arg, HttpCallResult *r);
     void *arg;
+    bool (*on_part)(void *arg, Buf *body);
     struct curl_slist *headers, *connect_to;
     Arena arena; /* strings of this call */
     Buf body;    /* of the answer */

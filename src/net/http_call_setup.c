@@ -10,6 +10,12 @@
 
 /* ---- what comes back ---- */
 
+static bool is_success(const HttpCall *c) {
+    long status = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status / 100 == 2;
+}
+
 static size_t on_body(char *p, size_t one, size_t n, void *arg) {
     HttpCall *c = arg;
     if (c->body.n + n >= c->body_max) {
@@ -17,7 +23,7 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg) {
         return 0;
     }
     buf_add(&c->body, p, n);
-    return n;
+    return c->on_part && is_success(c) && !c->on_part(c->arg, &c->body) ? 0 : n;
 }
 
 static Str header_value(HttpCall *c, Str line, size_t name_n) {
@@ -258,6 +264,7 @@ static void set_common(HttpCall *c, const HttpCallRequest *r, bool follow) {
 void http_call_setup(HttpCall *c, const HttpCallRequest *r) {
     const HttpClientConfig *f = r->config;
     c->body_max = r->body_bytes_max ? r->body_bytes_max : BODY_BYTES_MAX;
+    c->on_part = r->on_part;
     c->has_host = has_header(r, STR("host"));
     set_common(c, r, !f || f->follow_redirects);
     curl_easy_setopt(c->easy, CURLOPT_URL, c->url.p);

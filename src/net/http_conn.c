@@ -42,6 +42,7 @@ static void on_conn_closed(uv_handle_t *h) {
     HttpConn *c = h->data;
     HttpServer *s = c->server;
     http_parser_free(c->parser);
+    s->body_bytes -= c->body_held;
     tls_session_free(c->tls);
     buf_deinit(&c->in);
     mem_free(c);
@@ -386,6 +387,19 @@ static void refuse(HttpConn *c, int status) {
     exchange_refuse(e, status);
 }
 
+/* Room for so many bytes of body among all that are being read and answered. One alone always has
+ * room. */
+static bool hold_body(HttpConn *c, uint64_t bytes) {
+    HttpServer *s = c->server;
+    uint64_t max = s->options.bodies_bytes_max, more = bytes - MIN(bytes, c->body_held);
+    if (max && more && s->body_bytes > c->body_held && s->body_bytes + more > max) {
+        return false;
+    }
+    c->body_held += more;
+    s->body_bytes += more;
+    return true;
+}
+
 /* The head is complete: how large may the body be? */
 static int on_head(HttpConn *c) {
     const HttpRequestHead *h = http_parser_head(c->parser);
@@ -402,6 +416,9 @@ static int on_head(HttpConn *c) {
         }
         if (h->content_length > max) {
             return 413;
+        }
+        if (!hold_body(c, h->content_length)) {
+            return 503;
         }
         if (h->expect_continue) {
             Buf go_on = BUF_INIT(0);
@@ -425,6 +442,9 @@ static size_t feed(HttpConn *c, const char *p, size_t n) {
             if (r == 0) {
                 continue;
             }
+        }
+        if (r < 400 && !hold_body(c, http_parser_body_buf(c->parser)->n)) {
+            r = 503; /* in chunks, whose sum nobody told before */
         }
         if (r >= 400) {
             refuse(c, r);

@@ -36,6 +36,8 @@ Exchange *exchange_new(HttpServer *s, HttpConn *c, HttpParser *p) {
     *http_parser_head_buf(p) = BUF_INIT(0);
     e->body_buf = *http_parser_body_buf(p);
     *http_parser_body_buf(p) = BUF_INIT(0);
+    e->body_held = c->body_held;
+    c->body_held = 0;
     e->x.body = str_n(e->body_buf.p ? e->body_buf.p : "", e->body_buf.n);
     pthread_mutex_init(&e->mutex, NULL);
     pthread_cond_init(&e->drained, NULL);
@@ -48,6 +50,7 @@ static void exchange_free(Exchange *e) {
     deflate_stream_free(e->deflate);
     buf_deinit(&e->head_buf);
     buf_deinit(&e->body_buf);
+    s->body_bytes -= e->body_held;
     buf_deinit(&e->piece);
     buf_deinit(&e->out);
     arena_deinit(&e->x.arena);
@@ -360,7 +363,12 @@ void http_respond_text(HttpExchange *x, int status, const char *fmt, ...) {
 }
 
 void exchange_refuse(Exchange *e, int status) {
+    static const HttpHeader later = {STR("Retry-After"), STR("1")};
     e->keep_alive = false;
+    if (status == 503) {
+        e->x.extra = &later;
+        e->x.n_extra = 1;
+    }
     http_respond_text(&e->x, status, "%d %s", status, status_words(status));
 }
 

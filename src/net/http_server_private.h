@@ -43,7 +43,8 @@ struct HttpServer {
     VEC(HttpListener *) listeners;
     HttpConn *conns; /* list */
     uint64_t n_conns;
-    uint64_t n_alive; /* listeners, connections and exchanges that keep the memory needed */
+    uint64_t body_bytes; /* of requests being read and answered */
+    uint64_t n_alive;    /* listeners, connections and exchanges that keep the memory needed */
     bool stopping, freed;
     LoopTimer stop_timer;
     LoopTimer room_timer; /* runs while a client waits to be accepted and none has to go yet */
@@ -57,6 +58,7 @@ typedef struct Exchange {
     HttpConn *conn; /* loop thread only; NULL once the connection is gone */
     HttpRouteMetrics *metrics;
     Buf head_buf, body_buf; /* what the strings of x point into */
+    uint64_t body_held;     /* of the server's body_bytes */
     HttpHeader *headers;
     HttpParamList params;
     bool head_only, http10, keep_alive, is_api;
@@ -96,6 +98,7 @@ struct HttpConn {
     Exchange *current;     /* being answered */
     LoopTimer timer;       /* reading, idle, or a write that does not move */
     int64_t idle_since_ns; /* the accept, or the end of the last answer */
+    uint64_t body_held;    /* of the server's body_bytes, until the exchange has it */
     unsigned writes;
     bool reading, closing, lingering, eof, feeding;
     bool greeted; /* the TLS handshake is over */

@@ -35,9 +35,19 @@ static int read_dispatch(const char *path, AmConfig **ret, Problem *problem) {
     return r;
 }
 
+static int read_policies(const char *path, TsdbPolicies **ret, Problem *problem) {
+    int r = policy_file_load(path, ret, problem);
+    if (r < 0) {
+        Problem why = *problem;
+        problem_set(problem, why.line, why.column, "--storage.tsdb.policy-file: %s", why.text);
+    }
+    return r;
+}
+
 int loaded_read(const PromqlEngine *engine, Loaded *ret, Problem *problem) {
     Loaded l = {0};
-    Str dispatch = flag_str("alertmanager.config.file");
+    Str dispatch = flag_str("alertmanager.config.file"),
+        policies = flag_str("storage.tsdb.policy-file");
     int r = config_load_file(flag_str("config.file").p, 0, &l.config, problem);
     if (r == 0) {
         r = query_log_check(l.config->root.global.query_log_file, problem);
@@ -47,6 +57,9 @@ int loaded_read(const PromqlEngine *engine, Loaded *ret, Problem *problem) {
     }
     if (r == 0 && dispatch.n) {
         r = read_dispatch(dispatch.p, &l.dispatch, problem);
+    }
+    if (r == 0 && policies.n) {
+        r = read_policies(policies.p, &l.policies, problem);
     }
     if (r < 0) {
         loaded_release(&l);
@@ -63,6 +76,7 @@ void loaded_release(Loaded *l) {
     mem_free(l->rules);
     config_unref(l->config);
     am_config_free(l->dispatch);
+    tsdb_policies_unref(l->policies);
     *l = (Loaded){0};
 }
 
@@ -79,6 +93,9 @@ uint64_t loaded_checksum(const Config *config) {
     uint64_t sum = add_file(1, flag_str("config.file").p);
     if (flag_str("alertmanager.config.file").n) {
         sum = add_file(sum, flag_str("alertmanager.config.file").p);
+    }
+    if (flag_str("storage.tsdb.policy-file").n) {
+        sum = add_file(sum, flag_str("storage.tsdb.policy-file").p);
     }
     if (config_rule_files(config, &arena, &lists[0]) < 0 ||
         config_scrape_files(config, &arena, &lists[1]) < 0) {

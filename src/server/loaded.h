@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "config/policy_file.h"
 #include "rules/am_config.h"
 #include "rules/rule_file.h"
 
@@ -13,7 +14,8 @@ typedef struct Loaded {
     Config *config;
     RuleFile **rules;
     size_t n_rules;
-    AmConfig *dispatch; /* NULL without --alertmanager.config.file */
+    AmConfig *dispatch;     /* NULL without --alertmanager.config.file */
+    TsdbPolicies *policies; /* NULL without --storage.tsdb.policy-file */
 } Loaded;
 
 /* 0, or -EINVAL and the first Problem: nothing is kept then. Any thread. */

@@ -122,18 +122,21 @@ static void find_retention(const Server *s, int64_t *ret_ms, uint64_t *ret_bytes
                *size = flag("storage.tsdb.retention.size");
     *ret_ms = c->time_set ? c->time_ms : time->number;
     *ret_bytes = c->size_set ? c->size_bytes : size->size;
-    bool time_given = c->time_set || time->given, size_given = *ret_bytes > 0;
+    bool time_given = c->time_set || time->given;
+    bool size_given = *ret_bytes > 0 || c->percentage > 0;
     if (!time_given && !size_given) {
         *ret_ms = RETENTION_DEFAULT_MS;
     }
 }
 
-static void describe_retention(Server *s, int64_t ms, uint64_t bytes) {
+static void describe_retention(Server *s, int64_t ms, uint64_t bytes, double percentage) {
     buf_reset(&s->retention_text);
     if (ms) {
         duration_format(&s->retention_text, ms);
     }
-    if (bytes) {
+    if (percentage > 0) {
+        buf_addf(&s->retention_text, "%s%g%%", ms ? " or " : "", percentage);
+    } else if (bytes) {
         buf_add_cstr(&s->retention_text, ms ? " or " : "");
         size_format(&s->retention_text, bytes);
     }
@@ -143,8 +146,11 @@ static void apply_retention(Server *s) {
     int64_t ms;
     uint64_t bytes;
     find_retention(s, &ms, &bytes);
-    describe_retention(s, ms, bytes);
+    double percentage = s->loaded.config->root.storage.tsdb.retention.percentage;
+    describe_retention(s, ms, bytes, percentage);
     tsdb_set_retention(s->tsdb, ms, bytes);
+    tsdb_set_retention_percentage(s->tsdb, percentage);
+    tsdb_set_policies(s->tsdb, s->loaded.policies);
 }
 
 /* Nothing is stored without the feature, as in Prometheus. */
@@ -623,6 +629,7 @@ static int start_listening(Server *s, Problem *p) {
                            .arg = &s->api,
                            .route_prefix = s->route_prefix,
                            .connections_max = (uint64_t)flag_int("web.max-connections"),
+                           .bodies_bytes_max = flag("web.max-body-memory")->size,
                            .read_timeout_ms = flag_int("web.read-timeout"),
                            .cors_origin = flag_str("web.cors.origin"),
                            .before = api_before};

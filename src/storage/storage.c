@@ -72,3 +72,31 @@ const char *metric_type_text(MetricType t) {
     }
     return "unknown";
 }
+
+SampleReading select_hints_reading(const SelectHints *h) {
+    static const struct {
+        const char *func;
+        SampleReading reading;
+    } table[] = {
+        {"rate", READ_COUNTER},
+        {"increase", READ_COUNTER},
+        {"irate", READ_COUNTER},
+        {"resets", READ_COUNTER},
+        {"delta", READ_LINE},
+        {"idelta", READ_LINE},
+        {"deriv", READ_LINE},
+        {"predict_linear", READ_LINE},
+        {"double_exponential_smoothing", READ_LINE},
+        {"min_over_time", READ_MIN},
+        {"max_over_time", READ_MAX},
+        {"sum_over_time", READ_SUM},
+        {"avg_over_time", READ_SUM},
+        {"count_over_time", READ_SUM},
+    };
+    for (size_t i = 0; h->range_ms > 0 && i < ARRAY_LEN(table); i++) {
+        if (str_eqc(h->func, table[i].func)) {
+            return table[i].reading;
+        }
+    }
+    return READ_LAST;
+}

@@ -4,7 +4,7 @@
 import time
 import urllib.parse
 
-from harness import Narthex, request, run
+from harness import Narthex, request, run, wait_for
 from remote_write import write_request
 
 FLAGS = ["--web.enable-remote-write-receiver", "--web.enable-admin-api"]
@@ -87,6 +87,54 @@ def late_samples_are_taken_within_the_window(folder, running):
     assert count() == 3
 
 
+POLICIES = """
+retention:
+  - {match: '{__name__="brief"}', keep: 6h}
+downsampling:
+  - {after: 5h, resolution: 5m}
+  - {after: 12h, resolution: 1h}
+"""
+
+
+def old_samples_are_kept_as_the_policies_say(folder, running):
+    flags = FLAGS + [f"--storage.tsdb.policy-file={folder}/policies.yml", "--web.enable-lifecycle"]
+    n = Narthex(folder, "global: {}\n", flags, files={"policies.yml": POLICIES})
+    running.append(n)
+    end = int(time.time()) // 7200 * 7200 * 1000
+    start, step = end - 26 * 3600000, 30000
+    times = [t + 7 for t in range(start, end, step)]
+    gauge = lambda t: t // step * 37 % 101
+    counter = lambda t: (t - start) // step % 500 * 3
+    for i in range(0, len(times), 120):
+        some = times[i:i + 120]
+        a = send(n, ({"__name__": "gauge"}, [(t, gauge(t)) for t in some]), ({"__name__": "counter"}, [(t, counter(t)) for t in some]),
+                 ({"__name__": "brief"}, [(t, 1) for t in some]))
+        assert a.status == 204, a.body
+    exprs = ["max_over_time(gauge[2h])", "min_over_time(gauge[1h])", "avg_over_time(gauge[3h])", "count_over_time(gauge[2h])", "gauge",
+             "sum_over_time(gauge[2h])", "max by (x) (gauge)"]
+    # One millisecond before the hour: there the windows end, and no sample lies on the edge.
+    ask = lambda expr: n.get("/api/v1/query_range", query=expr, start=(start + 4 * 3600000 - 1) / 1000, end=(end - 1) / 1000, step=3600).json()["data"]["result"]
+    numbers = lambda expr: [(v[0], float(v[1])) for s in ask(expr) for v in s["values"]]
+    close = lambda a, b: len(a) == len(b) and all(x[0] == y[0] and abs(x[1] - y[1]) <= 1e-9 * abs(x[1]) for x, y in zip(a, b))
+    before = {e: numbers(e) for e in exprs}
+    grown = {e: numbers(e) for e in ["increase(counter[4h])", "rate(counter[10m])"]}
+    blocks = lambda: n.get("/api/v1/status/tsdb/blocks").json()["data"]["blocks"]
+    wait_for("blocks of all resolutions", lambda: {0, 300000, 3600000} <= {b["resolution"] for b in blocks()}, 200)
+    for e in exprs:
+        assert close(before[e], numbers(e)), (e, before[e], numbers(e))
+    for e, tolerance in (("increase(counter[4h])", 0.02), ("rate(counter[10m])", 0.6)):
+        then = numbers(e)
+        assert len(then) == len(grown[e]), (e, then)
+        off = [abs(a[1] - b[1]) / max(a[1], 1e-9) for a, b in zip(grown[e], then)]
+        assert sum(off) / len(off) < tolerance, (e, grown[e], then)
+    oldest = min(v[0] for s in n.query("brief[30h]", at=end / 1000) for v in s["values"])
+    assert end / 1000 - oldest < 13 * 3600, "kept 6h, gone with its block"
+    assert "\x00" not in n.get("/api/v1/labels").json()["data"]
+    n.write("policies.yml", "downsampling:\n  - {after: 5h, resolution: 7m}\n")
+    a = post(n, "/-/reload")
+    assert a.status == 500 and b"divide 2h" in a.body and b"policies.yml:2" in a.body, a.body
+
+
 def refusals_are_prometheus_own(folder, running):
     n = Narthex(folder, "global: {}\n", FLAGS)
     running.append(n)
@@ -105,5 +153,5 @@ def refusals_are_prometheus_own(folder, running):
         assert a.status == 500 and a.json() == {"status": "error", "errorType": "unavailable", "error": "admin APIs disabled"}, a.body
 
 
-run(a_deleted_series_is_gone_at_once_and_after_a_restart, late_samples_are_taken_within_the_window,
+run(a_deleted_series_is_gone_at_once_and_after_a_restart, late_samples_are_taken_within_the_window, old_samples_are_kept_as_the_policies_say,
     refusals_are_prometheus_own)

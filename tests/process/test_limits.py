@@ -113,6 +113,28 @@ def labels_of_remote_write_have_a_ceiling(folder, running):
     assert a.status == 204 and n.value("fine") == 1, a.body
 
 
+def bodies_together_have_a_ceiling(folder, running):
+    n = Narthex(folder, EMPTY, ["--web.enable-remote-write-receiver", "--web.max-body-memory=8MB"])
+    running.append(n)
+
+    def head(size):
+        return (f"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n").encode()
+
+    first = socket.create_connection(("127.0.0.1", n.port))
+    first.sendall(head(6 << 20) + b"x" * 1000)  # the rest does not come
+    wait_for("the second to be refused", lambda: b" 503 " in raw(n.port, head(6 << 20)).split(b"\r\n")[0])
+    answer = raw(n.port, head(6 << 20)).lower()
+    assert b"retry-after: 1" in answer, answer
+    chunks = b"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"100000\r\n" + b"y" * 0x100000 + b"\r\n"
+    assert b" 503 " in raw(n.port, chunks + (b"100000\r\n" + b"y" * 0x100000 + b"\r\n") * 4), "chunks have the same ceiling"
+    body = write_request([({"__name__": "m"}, [(int(time.time() * 1000), 1.0)])])
+    assert request(n.url + "/api/v1/write", body, headers=HEADERS).status == 204  # a small one has room
+    first.close()
+    big = b"x" * (6 << 20)
+    wait_for("room again", lambda: request(n.url + "/api/v1/write", big, headers=HEADERS).status == 400)
+    well(n)
+
+
 def a_client_that_dribbles_is_closed(folder, running):
     n = Narthex(folder, EMPTY, ["--web.read-timeout=1s"])
     running.append(n)
@@ -238,6 +260,6 @@ def sigterm_while_starting_ends_with_0(folder, running):
 
 
 run(scrape_limits_fail_the_scrape_and_say_which, oversized_requests_get_their_status,
-    queries_are_refused_at_their_limits, labels_of_remote_write_have_a_ceiling, a_client_that_dribbles_is_closed,
-    idle_connections_do_not_starve_a_query, killed_during_reloads_it_starts_again, reloads_under_load_lose_nothing,
+    queries_are_refused_at_their_limits, labels_of_remote_write_have_a_ceiling,
+    bodies_together_have_a_ceiling, a_client_that_dribbles_is_closed, idle_connections_do_not_starve_a_query, killed_during_reloads_it_starts_again, reloads_under_load_lose_nothing,
     sigterm_under_load_ends_soon, sigterm_while_starting_ends_with_0)

@@ -25,7 +25,8 @@ def tool(*args, stdin=None):
 def on_terminal(*args):
     """What it draws when standard output is a terminal."""
     master, slave = pty.openpty()
-    child = subprocess.Popen([TOOL, *args], stdout=slave, stderr=subprocess.PIPE)
+    env = dict(os.environ, NO_COLOR="1", LC_ALL="C.UTF-8")
+    child = subprocess.Popen([TOOL, *args], stdout=slave, stderr=subprocess.PIPE, env=env)
     err = child.communicate(timeout=120)[1].decode()
     os.close(slave)
     out = b""
@@ -72,7 +73,8 @@ def queries_in_every_format(folder, running):
 def nothing_found_is_said_to_people_only(folder, running):
     n = server(folder, running)
     assert tool("query", "instant", n.url, "nothing") == (0, "", "")
-    assert on_terminal("query", "instant", n.url, "nothing") == (0, "", "no series match\n")
+    assert on_terminal("query", "instant", n.url, "nothing") == (
+        0, "", "no series match\nthere is no metric nothing\n")
 
 
 def what_goes_wrong_is_said_and_fails(folder, running):
@@ -95,9 +97,9 @@ def wrong_usage_exits_with_2(folder, running):
         (("query", "instant", "http://x"), "too few arguments"),
         (("query", "instant", "http://x", "up", "down"), "too many arguments"),
         (("query", "instant", "--foo", "http://x", "up"), '"--foo"'),
-        (("query", "instant", "http://x", "up", "--time"), '"--time"'),
+        (("query", "instant", "http://x", "up", "--time"), "'--time'"),
         (("query", "instant", "--time=soon", "http://x", "up"), "RFC3339"),
-        (("query", "instant", "-o", "xml", "http://x", "up"), "table, tsv or json"),
+        (("query", "instant", "-o", "xml", "http://x", "up"), "expected one of table|plot"),
         (("query", "range", "--step=5x", "http://x", "up"), "--step"),
         (("query", "range", "--start=2", "--end=1", "http://x", "up"), "before"),
         (("query", "series", "http://x"), "--match is required"),

@@ -143,8 +143,7 @@ static int check_standard_input(const PromqlEngine *engine, const Lint *lint) {
 
 int cmd_check_rules(Args *a) {
     Lint lint;
-    if (!take_lint(a, &lint) ||
-        !args_expect(a, 0, ARGS_MAX, "[--lint=duplicate-rules|none] [--lint-fatal] [FILE...]")) {
+    if (!take_lint(a, &lint)) {
         return EXIT_USAGE;
     }
     PromqlEngine *engine = engine_for_checks();
@@ -206,9 +205,7 @@ static int check_config_file(const char *path, const PromqlEngine *engine, const
 
 int cmd_check_config(Args *a) {
     Lint lint;
-    if (!take_lint(a, &lint) ||
-        !args_expect(a, 1, ARGS_MAX,
-                     "[--lint=duplicate-rules|none] [--lint-fatal] [--syntax-only] FILE...")) {
+    if (!take_lint(a, &lint)) {
         return EXIT_USAGE;
     }
     PromqlEngine *engine = engine_for_checks();
@@ -235,9 +232,6 @@ static int check_web_config_file(const char *path) {
 }
 
 int cmd_check_web_config(Args *a) {
-    if (!args_expect(a, 1, ARGS_MAX, "FILE...")) {
-        return EXIT_USAGE;
-    }
     for (size_t i = 0; i < a->n; i++) {
         if (!file_exists(a->v[i].p)) {
             return fail("path '%s' does not exist", a->v[i].p);

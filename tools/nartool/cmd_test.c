@@ -244,9 +244,7 @@ static int test_files(const Args *a, const TestOptions *o) {
 
 int cmd_test_rules(Args *a) {
     TestOptions o;
-    bool fine = take_options(a, &o) && args_expect(a, 1, ARGS_MAX,
-                                                   "[--junit=FILE] [--run=REGEX]... [--diff] "
-                                                   "[--debug] [--ignore-unknown-fields] FILE...");
+    bool fine = take_options(a, &o);
     int code = fine ? EXIT_OK : EXIT_USAGE;
     for (size_t i = 0; fine && i < a->n; i++) {
         if (!file_exists(a->v[i].p)) {

@@ -21,10 +21,7 @@ static bool list_blocks(const char *dir, Arena *arena, TsdbBlockInfo **ret, size
 }
 
 int cmd_tsdb_list(Args *a) {
-    bool readable = args_switch(a, "-r") || args_switch(a, "--human-readable");
-    if (!args_expect(a, 0, 1, "[-r] [FOLDER]")) {
-        return EXIT_USAGE;
-    }
+    bool readable = args_switch(a, "--human-readable");
     Arena arena = ARENA_INIT(0);
     TsdbBlockInfo *blocks;
     size_t n, bad = 0;
@@ -77,9 +74,6 @@ static int verify_blocks(const char *dir, const Args *a, const TsdbBlockInfo *bl
 }
 
 int cmd_tsdb_verify(Args *a) {
-    if (!args_expect(a, 0, 2, "[FOLDER [BLOCK]]")) {
-        return EXIT_USAGE;
-    }
     watch_interrupt();
     Arena arena = ARENA_INIT(0);
     TsdbBlockInfo *blocks;
@@ -147,9 +141,6 @@ int cmd_tsdb_analyze(Args *a) {
     uint64_t limit = 20;
     if (text.p && !uint_parse(text, &limit)) {
         fail("--limit: expected a number, got \"%.*s\"", SA(text));
-        return EXIT_USAGE;
-    }
-    if (!args_expect(a, 0, 2, "[--limit=20] [FOLDER [BLOCK]]")) {
         return EXIT_USAGE;
     }
     if (a->n == 2) {

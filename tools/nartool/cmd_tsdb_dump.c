@@ -168,11 +168,11 @@ static int dump_all(Dump *d, Storage *s) {
     return r;
 }
 
-static int dump(Args *a, DumpForm form, const char *usage) {
+static int dump(Args *a, DumpForm form) {
     Selection sel;
     bool fine = take_selection(a, &sel);
     int code = EXIT_USAGE;
-    if (fine && args_expect(a, 0, 1, usage)) {
+    if (fine) {
         const char *dir = a->n ? a->v[0].p : "data";
         Tsdb *db = open_database(dir);
         code = EXIT_FAILED;
@@ -190,20 +190,11 @@ static int dump(Args *a, DumpForm form, const char *usage) {
 }
 
 int cmd_tsdb_dump(Args *a) {
-    Str form = args_flag(a, "--format");
-    if (form.p && !str_eqc(form, "prom") && !str_eqc(form, "seriesjson")) {
-        fail("--format: expected prom or seriesjson, got \"%.*s\"", SA(form));
-        return EXIT_USAGE;
-    }
-    return dump(a, str_eqc(form, "seriesjson") ? DUMP_SERIES : DUMP_PROM,
-                "[--format=prom|seriesjson] [--min-time=TIME] [--max-time=TIME] "
-                "[--match=SELECTOR]... [FOLDER]");
+    bool json = str_eqc(args_flag(a, "--format"), "seriesjson");
+    return dump(a, json ? DUMP_SERIES : DUMP_PROM);
 }
 
-int cmd_tsdb_dump_openmetrics(Args *a) {
-    return dump(a, DUMP_OPENMETRICS,
-                "[--min-time=TIME] [--max-time=TIME] [--match=SELECTOR]... [FOLDER]");
-}
+int cmd_tsdb_dump_openmetrics(Args *a) { return dump(a, DUMP_OPENMETRICS); }
 
 /* ---- export */
 
@@ -284,12 +275,9 @@ static int export_to(Args *a, const Selection *sel, int64_t range, bool readable
 int cmd_tsdb_export(Args *a) {
     Selection sel;
     int64_t range;
-    bool readable = args_switch(a, "-r") || args_switch(a, "--human-readable");
-    bool fine = take_selection(a, &sel) &&
-                take_duration(a, "--block-duration", 2 * 3600 * 1000, &range) &&
-                args_expect(a, 2, 2,
-                            "[-r] [--min-time=TIME] [--max-time=TIME] [--match=SELECTOR] "
-                            "[--block-duration=2h] FOLDER OUTPUT");
+    bool readable = args_switch(a, "--human-readable");
+    bool fine =
+        take_selection(a, &sel) && take_duration(a, "--block-duration", 2 * 3600 * 1000, &range);
     int code = fine ? export_to(a, &sel, range, readable) : EXIT_USAGE;
     selection_deinit(&sel);
     return code;

@@ -70,16 +70,8 @@ static bool make_folder(const char *dir) {
     return r == 0;
 }
 
-static bool take_readable(Args *a) {
-    bool short_form = args_switch(a, "-r");
-    return args_switch(a, "--human-readable") || short_form;
-}
-
 int cmd_tsdb_import_prometheus(Args *a) {
-    bool readable = take_readable(a);
-    if (!args_expect(a, 2, 2, "[-r] SOURCE FOLDER")) {
-        return EXIT_USAGE;
-    }
+    bool readable = args_switch(a, "--human-readable");
     watch_interrupt();
     return make_folder(a->v[1].p) ? import_all(a->v[0].p, a->v[1].p, readable) : EXIT_FAILED;
 }
@@ -245,10 +237,8 @@ static int import_page(Page *page, const char *dir, bool readable, bool quiet) {
 
 int cmd_tsdb_import_openmetrics(Args *a) {
     Page page = {0};
-    bool readable = take_readable(a), quiet = args_switch(a, "-q");
-    quiet = args_switch(a, "--quiet") || quiet;
-    if (!take_labels(a, &page) ||
-        !args_expect(a, 1, 2, "[-r] [-q] [--label=NAME=VALUE]... FILE [FOLDER]")) {
+    bool readable = args_switch(a, "--human-readable"), quiet = args_switch(a, "--quiet");
+    if (!take_labels(a, &page)) {
         return EXIT_USAGE;
     }
     watch_interrupt();
@@ -259,18 +249,16 @@ int cmd_tsdb_import_openmetrics(Args *a) {
 /* ---- rules */
 
 int cmd_tsdb_create_from_rules(Args *a) {
-    RuleBackfill b = {.readable = take_readable(a), .step_ms = 60000, .dir = "data"};
-    b.quiet = args_switch(a, "-q");
-    b.quiet = args_switch(a, "--quiet") || b.quiet;
+    RuleBackfill b = {.readable = args_switch(a, "--human-readable"),
+                      .quiet = args_switch(a, "--quiet"),
+                      .step_ms = 60000,
+                      .dir = "data"};
     Str url = args_flag(a, "--url"), dir = args_flag(a, "--output-dir");
     b.url = url.p ? url : STR("http://localhost:9090");
     b.dir = dir.p ? dir.p : b.dir;
     if (!take_time_ms(a, "--start", INT64_MIN, &b.start_ms) ||
         !take_time_ms(a, "--end", INT64_MIN, &b.end_ms) ||
-        !take_duration(a, "--eval-interval", b.step_ms, &b.step_ms) ||
-        !args_expect(a, 1, ARGS_MAX,
-                     "--start=TIME [--end=TIME] [--url=http://localhost:9090] "
-                     "[--output-dir=data] [--eval-interval=60s] [-r] [-q] FILE...")) {
+        !take_duration(a, "--eval-interval", b.step_ms, &b.step_ms)) {
         return EXIT_USAGE;
     }
     if (b.start_ms == INT64_MIN) {

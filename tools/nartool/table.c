@@ -1,6 +1,7 @@
 #include "nartool/table.h"
 
 #include "base/utf8.h"
+#include "nartool/screen.h"
 
 void table_deinit(Table *t) {
     vec_free(&t->columns);
@@ -23,6 +24,13 @@ size_t table_column(Table *t, Str name) {
         vec_push(&t->columns, arena_str(t->arena, name));
     }
     return t->columns.n - 1;
+}
+
+void table_add_label_columns(Table *t, const Json *labels) {
+    Str key;
+    for (void *at = NULL; json_next_member(labels, &at, &key);) {
+        table_column(t, key);
+    }
 }
 
 void table_set_labels(Table *t, Str *row, const Json *labels) {
@@ -56,6 +64,37 @@ static void print_cell(FILE *out, Str s) {
         } else {
             fputc(c, out);
         }
+    }
+}
+
+/* RFC 4180. */
+static void print_csv_cell(FILE *out, Str s) {
+    bool quote = false;
+    for (size_t i = 0; i < s.n; i++) {
+        quote |= strchr(",\"\r\n", s.p[i]) != NULL;
+    }
+    if (!quote) {
+        fprintf(out, "%.*s", SA(s));
+        return;
+    }
+    fputc('"', out);
+    for (size_t i = 0; i < s.n; i++) {
+        fprintf(out, s.p[i] == '"' ? "\"\"" : "%c", s.p[i]);
+    }
+    fputc('"', out);
+}
+
+static void print_csv_row(const Table *t, const Str *cells, FILE *out) {
+    for (size_t c = 0; c < t->columns.n; c++) {
+        print_csv_cell(out, cells[c]);
+        fputs(c + 1 < t->columns.n ? "," : "\r\n", out);
+    }
+}
+
+static void print_csv(const Table *t, FILE *out) {
+    print_csv_row(t, t->columns.v, out);
+    for (size_t i = 0; i < t->rows.n; i++) {
+        print_csv_row(t, t->rows.v[i], out);
     }
 }
 
@@ -100,7 +139,7 @@ static void print_table(const Table *t, FILE *out) {
         width[c] = column_width(t, c);
         folded[c] = c < labels && same_everywhere(t, c);
         if (folded[c] && t->rows.v[0][c].n) {
-            fprintf(out, "%s", any ? ", " : "");
+            fprintf(out, "%s", any ? ", " : screen_style(STYLE_DIM));
             print_cell(out, t->columns.v[c]);
             fputs("=\"", out);
             print_cell(out, t->rows.v[0][c]);
@@ -109,13 +148,15 @@ static void print_table(const Table *t, FILE *out) {
         }
     }
     if (any) {
-        fputc('\n', out);
+        fprintf(out, "%s\n", screen_plain());
     }
+    fprintf(out, "%s", screen_style(STYLE_BOLD));
     for (size_t c = 0; c < t->columns.n; c++) {
         if (!folded[c]) {
             print_padded(out, t->columns.v[c], width[c], c >= labels, c == last);
         }
     }
+    fprintf(out, "%s", screen_plain());
     for (size_t i = 0; i < t->rows.n; i++) {
         for (size_t c = 0; c < t->columns.n; c++) {
             if (!folded[c]) {
@@ -125,12 +166,14 @@ static void print_table(const Table *t, FILE *out) {
     }
 }
 
-void table_print(const Table *t, bool tsv, FILE *out) {
+void table_print(const Table *t, TableForm form, FILE *out) {
     if (t->columns.n == 0 || t->rows.n == 0) {
         return;
     }
-    if (tsv) {
+    if (form == TABLE_TSV) {
         print_tsv(t, out);
+    } else if (form == TABLE_CSV) {
+        print_csv(t, out);
     } else {
         print_table(t, out);
     }

@@ -1,7 +1,7 @@
 /*
  * Rows and columns of text for people and for programs: aligned columns on a terminal, with the
  * labels that are the same in every row said once above the table; tab-separated values with a
- * heading line otherwise.
+ * heading line, or RFC 4180's comma-separated ones, otherwise.
  */
 #pragma once
 
@@ -27,6 +27,9 @@ Str *table_row(Table *t);
 /* The column of that name, made at the end of the label columns if it is new; TABLE_COLUMNS_MAX
  * when there are too many. */
 size_t table_column(Table *t, Str name);
-void table_print(const Table *t, bool tsv, FILE *out);
+typedef enum TableForm { TABLE_ALIGNED, TABLE_TSV, TABLE_CSV } TableForm;
+void table_print(const Table *t, TableForm form, FILE *out);
+/* A column for each label of a JSON object. */
+void table_add_label_columns(Table *t, const Json *labels);
 /* Sets a cell per label of a JSON object of strings. */
 void table_set_labels(Table *t, Str *row, const Json *labels);

@@ -91,6 +91,11 @@ static int read_meta_value(Block *b, Str key, Str value, Problem *p, bool *found
     if (str_eq(key, META_PARENTS)) {
         return read_parents(b, payload, p);
     }
+    if (str_eq(key, META_RESOLUTION) && payload.n == 8) {
+        const char *at = payload.p;
+        b->meta.resolution_ms = (int64_t)get_le64(&at);
+        return b->meta.resolution_ms > 0 ? 0 : refuse(p, "its resolution makes no sense");
+    }
     if (str_eq(key, META_ENCODINGS)) {
         return read_encodings(payload, p);
     }
@@ -297,6 +302,7 @@ void block_info(const Block *b, TsdbBlockInfo *ret) {
                            .series = m->series,
                            .chunks = m->chunks,
                            .bytes = m->bytes,
-                           .level = m->level};
+                           .level = m->level,
+                           .resolution_ms = m->resolution_ms};
     memcpy(ret->id, m->id, sizeof(ret->id));
 }

@@ -25,6 +25,7 @@ typedef struct BlockMeta {
     uint64_t samples, series, chunks, symbols, pairs;
     uint64_t bytes; /* of the file */
     int level;
+    int64_t resolution_ms; /* of a downsampled block (tsdb/policy/downsample.h); 0 = raw */
     const char (*parents)[BLOCK_ID_SIZE];
     size_t n_parents;
 } BlockMeta;

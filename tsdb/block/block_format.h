@@ -96,6 +96,7 @@ static inline uint32_t block_read_le32(const char *p) {
 #define META_ENCODINGS STR("!encodings")
 #define META_RECORDS STR("!records")
 #define META_PARENTS STR("parents")
+#define META_RESOLUTION STR("!resolution") /* ms, u64; of a downsampled block */
 
 #define STATS_LABELS STR("labels")
 #define STATS_METRICS STR("metrics")

@@ -316,6 +316,11 @@ static int write_meta(BlockWriter *w) {
         buf_add_char(b, RECORDS_FORM);
         r = bundle_writer_value(&w->out, TABLE_META, META_RECORDS, b);
     }
+    if (r == 0 && w->o.resolution_ms > 0) {
+        value_begin(b);
+        buf_add_u64(b, (uint64_t)w->o.resolution_ms);
+        r = bundle_writer_value(&w->out, TABLE_META, META_RESOLUTION, b);
+    }
     if (r < 0 || w->o.n_parents == 0) {
         return r;
     }

@@ -42,6 +42,7 @@ typedef struct BlockWriterOptions {
      */
     const char (*parents)[BLOCK_ID_SIZE];
     size_t n_parents;
+    int64_t resolution_ms;     /* of a downsampled block, else 0 */
     uint32_t chunk_samples;    /* samples a chunk, half as many more in the last; 0 =
                                   BLOCK_CHUNK_SAMPLES */
     const atomic_bool *cancel; /* stop soon with -ECANCELED; may be NULL */

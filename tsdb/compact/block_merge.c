@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "tsdb/block/block_writer.h"
 #include "tsdb/compact/compact.h"
+#include "tsdb/policy/downsample.h"
 
 typedef struct Source {
     Block *block;
@@ -18,6 +19,7 @@ typedef struct Source {
     BlockSeries series;
     const TimeInterval *deleted; /* of the series */
     size_t n_deleted;
+    VEC(TimeInterval) own; /* deleted and too old ones */
     bool has_series;
     bool taken; /* part of the series being merged */
 } Source;
@@ -40,7 +42,8 @@ typedef struct BlockMerge {
     size_t n;
     BlockWriter *writer;
     const atomic_bool *cancel;
-    atomic_uint_fast64_t *progress;
+    const CompactJob *job;
+    DownsampleColumn column; /* of the series, COLUMNS = none */
     VEC(SourceChunk) chunks;
     VEC(MergeSample) samples;
     VEC(HistogramSamples) histograms; /* decoded chunks that samples point into */
@@ -115,9 +118,24 @@ static int fate_of(const Source *s, const Chunk *c) {
     return fate;
 }
 
+/* What is older goes like what is deleted. */
+static void cut_before(Source *s, int64_t from) {
+    s->own.n = 0;
+    vec_push(&s->own, (TimeInterval){INT64_MIN, from - 1});
+    for (size_t i = 0; i < s->n_deleted; i++) {
+        TimeInterval x = s->deleted[i];
+        if (x.maxt >= from) {
+            vec_push(&s->own, (TimeInterval){MAX(x.mint, from), x.maxt});
+        }
+    }
+    s->deleted = s->own.v;
+    s->n_deleted = s->own.n;
+}
+
 static void find_deleted(BlockMerge *m, Labels labels) {
     SeriesKey key = {0};
     bool known = false;
+    int64_t from = m->job->kept_from ? m->job->kept_from(m->job->arg, labels) : INT64_MIN;
     for (size_t i = 0; i < m->n; i++) {
         Source *s = &m->v[i];
         s->n_deleted = 0;
@@ -125,6 +143,9 @@ static void find_deleted(BlockMerge *m, Labels labels) {
             key = known ? key : series_key(labels);
             known = true;
             s->deleted = tombstones_find(s->tombstones, key, &s->n_deleted);
+        }
+        if (s->taken && from > INT64_MIN) {
+            cut_before(s, from);
         }
     }
 }
@@ -142,8 +163,8 @@ static void collect_chunks(BlockMerge *m) {
             }
         }
     }
-    if (m->progress) {
-        atomic_fetch_add_explicit(m->progress, samples, memory_order_relaxed);
+    if (m->job->progress) {
+        atomic_fetch_add_explicit(m->job->progress, samples, memory_order_relaxed);
     }
     if (m->chunks.n == 0) {
         return;
@@ -163,11 +184,22 @@ static int by_sample(const void *a, const void *b) {
     return (x->source > y->source) - (x->source < y->source);
 }
 
+/* Downsampled blocks overlap when late samples came to one: their windows are told together. */
+static void join_windows(BlockMerge *m) {
+    for (size_t i = m->samples.n - 1; m->column < COLUMNS && i > 0; i--) {
+        MergeSample *s = &m->samples.v[i - 1];
+        if (s->t == s[1].t) {
+            s->v = downsample_join(m->column, s->v, s[1].v);
+        }
+    }
+}
+
 static int write_samples(BlockMerge *m) {
     if (m->samples.n == 0) {
         return 0;
     }
     qsort(m->samples.v, m->samples.n, sizeof(*m->samples.v), by_sample);
+    join_windows(m);
     for (size_t i = 0; i < m->samples.n; i++) {
         const MergeSample *s = &m->samples.v[i];
         if (i > 0 && s->t == s[-1].t) {
@@ -248,6 +280,7 @@ static size_t overlapping(const SourceChunk *v, size_t n) {
 
 static int merge_series(BlockMerge *m, Labels labels) {
     int r = block_writer_series(m->writer, labels);
+    m->column = downsample_column_of(labels);
     find_deleted(m, labels);
     collect_chunks(m);
     for (size_t i = 0; r == 0 && i < m->chunks.n;) {
@@ -293,6 +326,7 @@ static BlockWriterOptions options_of(const CompactJob *job, char (*parents)[BLOC
         o.min_time = MIN(o.min_time, m->min_time);
         o.max_time = MAX(o.max_time, m->max_time);
         o.level = MAX(o.level, m->level);
+        o.resolution_ms = m->resolution_ms;
         memcpy(parents[i], m->id, BLOCK_ID_SIZE);
     }
     o.level += job->n > 1; /* a block that is only written anew has not been compacted */
@@ -304,7 +338,7 @@ static BlockMerge *block_merge_new(const CompactJob *job) {
     m->v = NEW_ARRAY(Source, job->n + 1);
     m->n = job->n;
     m->cancel = job->cancel;
-    m->progress = job->progress;
+    m->job = job;
     for (size_t i = 0; i < job->n; i++) {
         m->v[i].block = job->v[i].block;
         m->v[i].tombstones = job->v[i].tombstones;
@@ -316,6 +350,7 @@ static BlockMerge *block_merge_new(const CompactJob *job) {
 static void block_merge_free(BlockMerge *m) {
     for (size_t i = 0; i < m->n; i++) {
         block_cursor_free(m->v[i].cursor);
+        vec_free(&m->v[i].own);
     }
     block_writer_free(m->writer);
     vec_free(&m->chunks);

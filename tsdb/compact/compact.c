@@ -76,14 +76,60 @@ static size_t plan_range(const BlockMeta *const *m, size_t n, int64_t range, siz
     return 0;
 }
 
-size_t compact_plan(const CompactOptions *o, const BlockMeta *const *metas, size_t n,
-                    size_t *ret_idx) {
+/* Of blocks of one resolution. */
+static size_t plan_alike(const CompactOptions *o, const BlockMeta *const *metas, size_t n,
+                         size_t *ret_idx) {
     size_t count = plan_overlap(metas, n, ret_idx);
     int64_t ranges[RANGES_MAX];
     size_t n_ranges = compact_ranges(o, ranges, RANGES_MAX);
     for (size_t i = 1; count == 0 && n > 1 && i < n_ranges; i++) {
         count = plan_range(metas, n - 1, ranges[i], ret_idx);
     }
+    return count;
+}
+
+/* The next larger resolution than `than` among the blocks; INT64_MAX when there is none. */
+static int64_t next_resolution(const BlockMeta *const *metas, size_t n, int64_t than) {
+    int64_t next = INT64_MAX;
+    for (size_t i = 0; i < n; i++) {
+        if (metas[i]->resolution_ms > than) {
+            next = MIN(next, metas[i]->resolution_ms);
+        }
+    }
+    return next;
+}
+
+static int64_t longest_before_coarser(const TsdbPolicies *p, int64_t resolution) {
+    for (size_t i = 0; p && i < p->n_downsample; i++) {
+        if (p->downsample[i].resolution_ms > resolution) {
+            return p->downsample[i].after_ms / 2;
+        }
+    }
+    return INT64_MAX;
+}
+
+size_t compact_plan(const CompactOptions *o, const BlockMeta *const *metas, size_t n,
+                    size_t *ret_idx) {
+    const BlockMeta **alike = NEW_ARRAY(const BlockMeta *, n + 1);
+    size_t *place = NEW_ARRAY(size_t, n + 1), count = 0;
+    int64_t resolution = -1;
+    while (count == 0 && (resolution = next_resolution(metas, n, resolution)) < INT64_MAX) {
+        size_t k = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (metas[i]->resolution_ms == resolution) {
+                alike[k] = metas[i];
+                place[k++] = i;
+            }
+        }
+        CompactOptions own = *o;
+        own.range_max_ms = MIN(o->range_max_ms, longest_before_coarser(o->policies, resolution));
+        count = plan_alike(&own, alike, k, ret_idx);
+    }
+    for (size_t i = 0; i < count; i++) {
+        ret_idx[i] = place[ret_idx[i]];
+    }
+    mem_free(place);
+    mem_free(alike);
     return count;
 }
 

@@ -14,6 +14,9 @@
 typedef struct CompactOptions {
     int64_t range_ms;     /* of blocks cut from the head */
     int64_t range_max_ms; /* no merged block is longer */
+    /* Blocks that will be written in a coarser resolution at an age are at most half that age long,
+     * so that they do not get there late. NULL = none. */
+    const TsdbPolicies *policies;
 } CompactOptions;
 
 typedef struct CompactSource {
@@ -33,6 +36,8 @@ size_t compact_ranges(const CompactOptions *o, int64_t *ret, size_t max);
 size_t compact_plan(const CompactOptions *o, const BlockMeta *const *metas, size_t n,
                     size_t *ret_idx);
 
+/* Blocks of different resolution are never merged with each other. */
+
 /* The same for one block from which enough was deleted that it is worth writing anew: all of its
  * series or more than a twentieth of them. The newest is left alone. `deleted`: series with
  * tombstones, a block each. Its index, or n. */
@@ -44,6 +49,9 @@ typedef struct CompactJob {
     size_t n;
     const atomic_bool *cancel;      /* may be NULL */
     atomic_uint_fast64_t *progress; /* goes up by the samples that were read; may be NULL */
+    /* The oldest time that is kept of a series; NULL = all is. */
+    int64_t (*kept_from)(void *arg, Labels l);
+    void *arg;
 } CompactJob;
 
 /*

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/vec.h"
 #include "tsdb/block/block_writer.h"
+#include "tsdb/policy/downsample.h"
 
 static int by_time(const void *a, const void *b) {
     const BlockMeta *x = block_meta(((const BlockEntry *)a)->block);
@@ -118,6 +119,18 @@ uint64_t block_list_bytes(const BlockList *l) {
 }
 
 int block_entry_querier(const BlockEntry *e, int64_t mint, int64_t maxt, Querier **ret) {
+    int64_t resolution = block_meta(e->block)->resolution_ms;
+    /* A window that reaches into the range may be told by its end or by the one before. */
+    int64_t from = mint < INT64_MIN + 3 * resolution ? mint : mint - 2 * resolution;
+    int64_t to = maxt > INT64_MAX - 3 * resolution ? maxt : maxt + resolution;
+    int r = block_entry_columns(e, from, to, ret);
+    if (r == 0 && resolution > 0) {
+        *ret = downsample_querier_new(*ret, resolution, mint, maxt);
+    }
+    return r;
+}
+
+int block_entry_columns(const BlockEntry *e, int64_t mint, int64_t maxt, Querier **ret) {
     Querier *q;
     int r = block_querier(e->block, mint, maxt, &q);
     if (r == 0) {

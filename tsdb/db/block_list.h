@@ -38,8 +38,10 @@ const BlockEntry *block_list_find(const BlockList *l, const Block *b);
 /* Their metas, in the list's order; caller frees the array. */
 const BlockMeta **block_list_metas(const BlockList *l);
 uint64_t block_list_bytes(const BlockList *l);
-/* A block without what is deleted. */
+/* A block without what is deleted; a downsampled one as if it were raw, or with its columns as they
+ * are. */
 int block_entry_querier(const BlockEntry *e, int64_t mint, int64_t maxt, Querier **ret);
+int block_entry_columns(const BlockEntry *e, int64_t mint, int64_t maxt, Querier **ret);
 /* Where its tombstones lie; caller frees. */
 char *block_tombstones_path(const Block *b);
 /*

@@ -176,6 +176,11 @@ static void make_metrics(DbMetrics *m) {
             "prometheus_tsdb_retention_limit_bytes",
             "Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled",
             NULL),
+        .limit_percentage = metric_gauge(
+            "prometheus_tsdb_retention_limit_percentage",
+            "Max percentage of total storage space to be retained in the tsdb blocks, configured 0 "
+            "means disabled",
+            NULL),
         .limit_seconds = metric_gauge("prometheus_tsdb_retention_limit_seconds",
                                       "How long to retain samples in storage.", NULL),
         .reloads =
@@ -203,7 +208,8 @@ static void set_gauges(void *arg) {
     metric_set(db->metrics.lowest_seconds, (double)(st.lowest_time / 1000));
     metric_set(db->metrics.merge_progress, st.compaction_progress);
     metric_set(db->metrics.merge_blocks, st.compaction_blocks);
-    metric_set(db->metrics.limit_bytes, (double)atomic_load(&db->retention_bytes));
+    metric_set(db->metrics.limit_bytes, (double)db_size_limit(db));
+    metric_set(db->metrics.limit_percentage, atomic_load(&db->retention_percentage));
     metric_set(db->metrics.limit_seconds, (double)(atomic_load(&db->retention_ms) / 1000));
 }
 
@@ -365,6 +371,8 @@ void tsdb_close(Tsdb *db) {
     pthread_rwlock_destroy(&db->view_lock);
     pthread_mutex_destroy(&db->publish_lock);
     pthread_mutex_destroy(&db->maintain_lock);
+    tsdb_policies_unref(db->policies);
+    u64_map_deinit(&db->kept);
     db_explore_deinit(db);
     mem_free(db->dir);
     mem_free(db);

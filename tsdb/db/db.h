@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "base/map.h"
 #include "tsdb/block/block_scrub.h"
 #include "tsdb/compact/compact.h"
 #include "tsdb/db/block_list.h"
@@ -11,9 +12,9 @@
 typedef struct DbMetrics {
     Metric *blocks_loaded, *blocks_bytes, *lowest, *lowest_seconds, *compactions,
         *compactions_failed, *compactions_triggered, *compaction_seconds, *time_retentions,
-        *size_retentions, *tombstone_seconds, *merge_progress, *merge_blocks, *limit_bytes,
-        *limit_seconds, *reloads, *reloads_failed, *replay_seconds, *clean_start, *scrub_bytes,
-        *scrub_blocks, *scrub_failures, *scrub_progress, *scrub_finished;
+        *size_retentions, *tombstone_seconds, *merge_progress, *merge_blocks, *limit_percentage,
+        *limit_bytes, *limit_seconds, *reloads, *reloads_failed, *replay_seconds, *clean_start,
+        *scrub_bytes, *scrub_blocks, *scrub_failures, *scrub_progress, *scrub_finished;
 } DbMetrics;
 
 /* The slow reading of all blocks; of the maintenance only. */
@@ -54,7 +55,10 @@ struct Tsdb {
     unsigned replay_threads;
     atomic_bool stopping;          /* no more maintenance */
     pthread_mutex_t maintain_lock; /* cutting, compaction, retention, snapshots: one at a time */
-    atomic_uint merge_blocks;      /* of the merge under way; 0 = none */
+    TsdbPolicies *policies;        /* guarded by the publish lock; NULL = none */
+    U64Map kept;                   /* blocks that were looked into for a policy; maintenance only */
+    _Atomic double retention_percentage;
+    atomic_uint merge_blocks; /* of the merge under way; 0 = none */
     atomic_uint_fast64_t merge_samples, merged_samples;
     _Atomic int64_t retention_ms;
     atomic_uint_fast64_t retention_bytes;
@@ -71,6 +75,22 @@ BlockList *db_blocks(Tsdb *db); /* a reference */
 /* Puts a list in the place of the current one (the publish lock is held); truncate_at != INT64_MIN:
  * and the head gives up what is older, in the same moment for queriers. */
 void db_publish(Tsdb *db, BlockList *list, int64_t truncate_at);
+/* What is kept how long: of one moment; the policies are a reference. */
+typedef struct DbKeeping {
+    TsdbPolicies *policies;
+    int64_t general_ms, newest;
+} DbKeeping;
+DbKeeping db_keeping(Tsdb *db, const BlockList *l);
+int64_t db_kept_from(void *keeping, Labels l); /* CompactJob.kept_from */
+TsdbPolicies *db_policies(Tsdb *db);           /* a reference, or NULL */
+/* The next block that a policy wants written anew, and in what resolution; NULL = none. */
+typedef struct DbRewrite {
+    Block *block;
+    int64_t resolution_ms;
+} DbRewrite;
+DbRewrite db_plan_rewrite(Tsdb *db, const BlockList *l, const DbKeeping *k);
+/* As compact_blocks(). */
+int db_downsample(Tsdb *db, const BlockEntry *e, int64_t resolution, char id[BLOCK_ID_SIZE]);
 int db_open_block(Tsdb *db, const char *id, Block **ret);
 /* A block made of the head: what was deleted from the head is deleted from it. Takes b. */
 int db_publish_cut(Tsdb *db, Block *b, int64_t truncate_at);
@@ -86,6 +106,7 @@ void db_replace(Tsdb *db, Block *const *drop, size_t n, const BlockEntry *add);
 void db_progress_begin(Tsdb *db, CompactJob *job);
 void db_progress_end(Tsdb *db);
 double db_progress(Tsdb *db, unsigned *ret_blocks);
+uint64_t db_size_limit(Tsdb *db);
 int db_write_head_tombstones(Tsdb *db, const Tombstones *t);
 /* Drops what speaks of times that are no longer the head's. */
 void db_trim_head_tombstones(Tsdb *db);

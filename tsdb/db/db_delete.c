@@ -64,7 +64,7 @@ static int delete_from_block(const Deletion *d, const BlockEntry *e, Tombstones 
         return 0;
     }
     Querier *q;
-    int r = block_entry_querier(e, d->mint, d->maxt, &q);
+    int r = block_entry_columns(e, d->mint, d->maxt, &q);
     if (r == 0) {
         r = collect(d, q, block_end, e->block, e->tombstones, ret);
     }
@@ -125,6 +125,9 @@ int tsdb_delete(Tsdb *db, const TsdbSelector *sets, size_t n, int64_t mint, int6
     Deletion d = {sets, n, mint, maxt};
     if (mint > maxt) {
         return 0;
+    }
+    if (atomic_load(&db->replaying)) {
+        return -EAGAIN; /* what the head holds is not known yet */
     }
     pthread_mutex_lock(&db->publish_lock);
     int r = delete_locked(db, &d);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -171,8 +172,28 @@ static int replace_parts(Tsdb *db, const BlockList *seen, Block *const *parts, s
     return 0;
 }
 
+/* As they are, or one block in a coarser resolution. */
+static int write_merged(Tsdb *db, const BlockList *seen, CompactJob *job, int64_t resolution,
+                        char id[BLOCK_ID_SIZE]) {
+    DbKeeping k = db_keeping(db, seen);
+    const BlockEntry *first = block_list_find(seen, job->v[0].block);
+    int r;
+    db_progress_begin(db, job);
+    if (resolution > block_meta(first->block)->resolution_ms) {
+        r = db_downsample(db, first, resolution, id);
+    } else {
+        job->kept_from = k.policies && k.policies->n_keep > 0 ? db_kept_from : NULL;
+        job->arg = &k;
+        r = compact_blocks(job, id);
+    }
+    db_progress_end(db);
+    tsdb_policies_unref(k.policies);
+    return r;
+}
+
 /* `seen` holds references to all parts. */
-static int merge_blocks(Tsdb *db, const BlockList *seen, Block *const *parts, size_t n) {
+static int merge_blocks(Tsdb *db, const BlockList *seen, Block *const *parts, size_t n,
+                        int64_t resolution) {
     char id[BLOCK_ID_SIZE];
     Block *made = NULL;
     CompactSource *sources = NEW_ARRAY(CompactSource, n + 1);
@@ -180,9 +201,7 @@ static int merge_blocks(Tsdb *db, const BlockList *seen, Block *const *parts, si
         sources[i] = (CompactSource){parts[i], block_list_find(seen, parts[i])->tombstones};
     }
     CompactJob job = {.dir = db->dir, .v = sources, .n = n, .cancel = &db->stopping};
-    db_progress_begin(db, &job);
-    int r = compact_blocks(&job, id);
-    db_progress_end(db);
+    int r = write_merged(db, seen, &job, resolution, id);
     mem_free(sources);
     if (r < 0) {
         return err_trace(r);
@@ -194,8 +213,8 @@ static int merge_blocks(Tsdb *db, const BlockList *seen, Block *const *parts, si
         }
         log_info("tsdb", "compact blocks", L_CSTR("ulid", id), L_INT("count", n),
                  L_INT("mint", block_meta(made)->min_time),
-                 L_INT("maxt", block_meta(made)->max_time),
-                 L_INT("bytes", block_meta(made)->bytes));
+                 L_INT("maxt", block_meta(made)->max_time), L_INT("bytes", block_meta(made)->bytes),
+                 L_INT("resolution", block_meta(made)->resolution_ms));
     }
     return replace_parts(db, seen, parts, n, made);
 }
@@ -230,10 +249,12 @@ static bool set_bad_blocks_aside(Tsdb *db) {
 
 /* The blocks of the next merge, or the one that is to be written anew; how many. */
 static size_t plan(Tsdb *db, const BlockList *l, size_t *ret) {
-    CompactOptions o = {db->range_ms, db_range_max(db)};
+    TsdbPolicies *policies = db_policies(db);
+    CompactOptions o = {db->range_ms, db_range_max(db), policies};
     const BlockMeta **metas = block_list_metas(l);
     size_t *deleted = NEW_ARRAY(size_t, l->n + 1);
     size_t n = compact_plan(&o, metas, l->n, ret);
+    tsdb_policies_unref(policies);
     for (size_t i = 0; i < l->n; i++) {
         deleted[i] = tombstones_series(l->v[i].tombstones);
     }
@@ -252,6 +273,13 @@ static void count_compaction(Tsdb *db, int64_t start, int r) {
     metric_inc(r < 0 ? db->metrics.compactions_failed : db->metrics.compactions);
 }
 
+static DbRewrite plan_rewrite(Tsdb *db, const BlockList *l) {
+    DbKeeping k = db_keeping(db, l);
+    DbRewrite r = db_plan_rewrite(db, l, &k);
+    tsdb_policies_unref(k.policies);
+    return r;
+}
+
 /* The next merge, if there is one: *ret_n of blocks; and what came of it. */
 static int compact_once(Tsdb *db, size_t *ret_n) {
     BlockList *l = db_blocks(db);
@@ -261,8 +289,12 @@ static int compact_once(Tsdb *db, size_t *ret_n) {
     for (size_t i = 0; i < n; i++) {
         parts[i] = l->v[which[i]].block;
     }
+    DbRewrite rewrite = n == 0 ? plan_rewrite(db, l) : (DbRewrite){0};
+    if (rewrite.block) {
+        parts[n++] = rewrite.block;
+    }
     int64_t start = clock_mono_ns();
-    int r = n > 0 ? merge_blocks(db, l, parts, n) : 0;
+    int r = n > 0 ? merge_blocks(db, l, parts, n, rewrite.resolution_ms) : 0;
     mem_free(parts);
     mem_free(which);
     block_list_unref(l);
@@ -313,9 +345,26 @@ static void drop_blocks(Tsdb *db, RetentionLimits limits, Metric *counter) {
     block_list_unref(l);
 }
 
+void tsdb_set_retention_percentage(Tsdb *db, double percentage) {
+    atomic_store(&db->retention_percentage, percentage);
+}
+
+/* A share of the file system wins over bytes, as in Prometheus. 0 = none. */
+uint64_t db_size_limit(Tsdb *db) {
+    double percentage = atomic_load(&db->retention_percentage);
+    struct statvfs fs;
+    if (percentage <= 0 || statvfs(db->dir, &fs) < 0) {
+        return atomic_load(&db->retention_bytes);
+    }
+    return (uint64_t)((double)fs.f_blocks * (double)fs.f_frsize * percentage / 100);
+}
+
 static void apply_retention(Tsdb *db) {
-    RetentionLimits by_age = {.age_ms = atomic_load(&db->retention_ms)};
-    RetentionLimits by_size = {.bytes = atomic_load(&db->retention_bytes)};
+    TsdbPolicies *policies = db_policies(db);
+    RetentionLimits by_age = {.age_ms =
+                                  tsdb_policies_longest(policies, atomic_load(&db->retention_ms))};
+    RetentionLimits by_size = {.bytes = db_size_limit(db)};
+    tsdb_policies_unref(policies);
     if (by_age.age_ms > 0) {
         drop_blocks(db, by_age, db->metrics.time_retentions);
     }
@@ -355,7 +404,7 @@ int tsdb_maintain(Tsdb *db) {
 static int clean_one(Tsdb *db, const BlockList *l, size_t i) {
     int64_t start = clock_mono_ns();
     Block *b = l->v[i].block;
-    int r = merge_blocks(db, l, &b, 1);
+    int r = merge_blocks(db, l, &b, 1, 0);
     if (r != -ECANCELED) {
         count_compaction(db, start, r);
     }

@@ -97,7 +97,7 @@ TEST (notes_tell_what_the_plan_did) {
     CHECK(has_note(n->children[1], "the same at every step: evaluated once"));
     CHECK(has_note(n->children[0]->children[1], "folded constant"));
     deinit(&f);
-    n = explain(&f, NULL, "rate(load[5m]) > deriv(load[5m])", 60000);
+    n = explain(&f, NULL, "rate(load[5m]) > increase(load[5m])", 60000);
     CHECK(has_note(n->children[0]->children[0], "selected once, used 2 times"));
     deinit(&f);
     n = explain(&f, &(PromqlOptions){.threads = 2, .split_work_min = 1}, "sum(hits_total)", 60000);
