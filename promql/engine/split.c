@@ -10,7 +10,10 @@
 #define BATCH_SERIES_MAX 32
 #define BATCH_BYTES_MAX ((size_t)64 << 10)
 #define LANES_MAX 8
-#define BATCHES_A_LANE 4
+/* So many that the own thread can go on for a while when a helper was put aside in one of its. */
+#define BATCHES_A_LANE 16
+/* A selection is cut into so many at least, if it has as many series. */
+#define BATCHES_MIN 8
 
 typedef struct Entry {
     Column *column;
@@ -344,7 +347,7 @@ int split_series(Eval *ev, SeriesReader *r, size_t n_steps) {
     uint64_t each = r->samples_each + n_steps + SERIES_WORK;
     size_t batch = MIN((size_t)(BATCH_WORK / each), (size_t)BATCH_SERIES_MAX);
     batch = MIN(batch, BATCH_BYTES_MAX / (n_steps * 9));
-    batch = MAX(MIN(batch, r->n_series / BATCHES_A_LANE), (size_t)1);
+    batch = MAX(MIN(batch, r->n_series / BATCHES_MIN), (size_t)1);
     unsigned helpers = 0;
     if (r->n_series > 1 && each * r->n_series >= ev->o->split_work_min)
         helpers = crew_reserve(ev->crew, LANES_MAX - 1);

@@ -548,6 +548,7 @@ static void start_parts(Server *s) {
         .cancel = http_call_cancel,
         .user_agent = STR(VERSION_USER_AGENT),
         .extra_metrics = feature_on(FEATURE_EXTRA_SCRAPE_METRICS),
+        .start_as_zero = feature_on(FEATURE_CREATED_TIMESTAMP),
         .owner_ref = config_ref_owner,
         .owner_unref = config_unref_owner,
     });

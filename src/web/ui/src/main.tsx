@@ -141,6 +141,9 @@ function App() {
     document.addEventListener('click', followLink);
     return () => window.removeEventListener('popstate', onPop);
   }, []);
+  useEffect(() => {
+    document.querySelector('.top nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [parent]);
   useEffect(() => { document.title = `${name} · ${siteTitle}`; }, [name]);
   const turnTheme = () => { const n = themes[theme][0]; applyTheme(n); setTheme(n); };
   const turnUtc = () => { setUtc(!utc); setUtcState(!utc); };

@@ -31,7 +31,7 @@ function RunningRow({ q }: { q: RunningQuery }) {
     <span class="c-state"><Badge state={q.state} /></span>
     <span class="c-name"><a class="query plain-link" href={exploreLink(q.query, q.step > 0)}><code>{q.query}</code></a>
       <span class="dim">{q.source}{q.client ? ` from ${q.client}` : ''}{q.step > 0 && `, ${durationText(q.rangeEnd - q.rangeStart)} by ${durationText(q.step)} up to ${timeText(q.rangeEnd * 1000)}`}</span></span>
-    <span class="c-num num" title="Samples read">{count(q.samples)}</span><span class="c-num num" title="Memory">{bytes(q.memoryBytes)}</span>
+    <span class="c-num num" title="Samples read">{count(q.samples)}<span class="cap"> samples</span></span><span class="c-num num" title="Memory">{bytes(q.memoryBytes)}</span>
     <span class="c-num num" title={`since ${timeText(q.start * 1000)}`}>{tookText(took)}</span><span class="c-act"><Kill id={q.id} /></span>
   </div>;
 }
@@ -68,8 +68,8 @@ function Slow() {
       <Many items={rows} row={(q) => <div class="row" data-row tabIndex={-1} key={`${q.source};${q.query}`}>
         <span class="c-name"><a class="query plain-link" href={exploreLink(q.query)}><code>{q.query}</code></a>
           <span class="dim">{q.source}, last {timeText(q.lastStart * 1000)}</span>{q.lastError && <span class="error">{q.lastError}</span>}</span>
-        <span class="c-num num">{count(q.count)}</span><span class="c-num num">{count(q.samples)}</span>
-        <span class="c-num num">{tookText(q.maxSeconds)}</span><span class="c-num num">{tookText(q.totalSeconds)}</span>
+        <span class="c-num num">{count(q.count)}<span class="cap"> runs</span></span><span class="c-num num">{count(q.samples)}<span class="cap"> samples</span></span>
+        <span class="c-num num">{tookText(q.maxSeconds)}<span class="cap"> slowest</span></span><span class="c-num num">{tookText(q.totalSeconds)}<span class="cap"> total</span></span>
         <span class="c-meter"><meter min={0} max={1} value={q.totalSeconds / total} aria-label={`${((q.totalSeconds / total) * 100).toFixed(0)} % of the time`} /></span>
       </div>} /></div> : <Empty title={data.queries.length ? 'No query matches.' : 'No query has run yet.'} />}</section>;
 }

@@ -81,6 +81,12 @@ export function TargetsPage({ discovery = false }: { discovery?: boolean }) {
   const all = data.activeTargets;
   const pools = [...new Set([...all, ...data.droppedTargets].map((t) => t.scrapePool))].sort();
   const of = (s: State) => all.filter((t) => t.health === s).length;
+  const sizes = new Map<string, [up: number, all: number]>();
+  for (const t of all) {
+    const [up, n] = sizes.get(t.scrapePool) ?? [0, 0];
+    sizes.set(t.scrapePool, [up + Number(t.health === 'up'), n + 1]);
+  }
+  const poolText = (p: string) => { const [up, n] = sizes.get(p) ?? [0, 0]; return `${p}: ${up} of ${n} up`; };
   const shown = all.filter((t) => (state === 'all' || t.health === state) && (!pool || t.scrapePool === pool)
     && (!text || matchesText(text, t.scrapeUrl, t.lastError, labelsText(t.labels))))
     .sort((a, b) => rank[a.health] - rank[b.health] || byText(a.scrapePool, b.scrapePool) || byText(a.scrapeUrl, b.scrapeUrl));
@@ -91,7 +97,7 @@ export function TargetsPage({ discovery = false }: { discovery?: boolean }) {
         { value: 'up', label: 'Up', n: of('up') }, { value: 'down', label: 'Down', n: of('down') },
         { value: 'unknown', label: 'New', n: of('unknown') }]} />}
       {pools.length > 1 && <select aria-label="Scrape pool" value={pool} onChange={(e) => setPool(e.currentTarget.value)}>
-        <option value="">All {count(pools.length)} pools</option>{pools.map((p) => <option key={p}>{p}</option>)}</select>}
+        <option value="">All {count(pools.length)} pools</option>{pools.map((p) => <option key={p} value={p}>{poolText(p)}</option>)}</select>}
       <span class="tabs"><a href="targets" aria-current={discovery ? undefined : 'page'}>Scraped</a>
         <a href="service-discovery" aria-current={discovery ? 'page' : undefined}>Discovered</a></span></div>
     {discovery ? <Discovery data={data} text={text} pool={pool} />
