@@ -24,6 +24,7 @@ LAYERS = {
 
 # What a module may include of its own layer, and why.
 SAME_LAYER = {
+    "src/model": {"src/format"},       # one of the exposition formats is protobuf
     "src/net": {"src/schema"},         # the http client block of the configuration is a schema
     "src/scrape": {"src/discovery"},   # targets come from discovery
     "rules": {"src/discovery"},        # so do Alertmanagers

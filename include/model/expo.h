@@ -1,9 +1,11 @@
 /*
- * Reading pages of samples: Prometheus' text format 0.0.4 and 1.0.0, and OpenMetrics 0.0.1 and
- * 1.0.0, with what Prometheus' parsers accept and refuse (compared with Prometheus 3.5 page by
- * page; one difference is wanted: blanks before a name are not made part of the name). A pull
- * parser over a body that is all in memory and stays the caller's; every Str it gives points into
- * that body. Nothing is allocated. One thread at a time a parser.
+ * Reading pages of samples: Prometheus' text format 0.0.4 and 1.0.0, OpenMetrics 0.0.1 and 1.0.0,
+ * and delimited protobuf messages (MetricFamily), with what Prometheus' parsers accept and refuse
+ * (compared with Prometheus 3.5 page by page; one difference is wanted: blanks before a name are
+ * not made part of the name). A pull parser over a body that is all in memory and stays the
+ * caller's; every Str it gives points into that body, and nothing is allocated. Of protobuf, what
+ * it gives is the parser's until the next call: each sample comes with the text that OpenMetrics
+ * would have for it. One thread at a time a parser.
  *
  * Exporters print the same lines in the same order each time, so a caller that scrapes again should
  * remember ExpoParser.text of each sample and offer it to expo_next_expect(): one memcmp over
@@ -17,7 +19,7 @@
 #include "model/labels.h"
 #include "model/sample.h"
 
-typedef enum ExpoFormat { EXPO_TEXT, EXPO_OPENMETRICS } ExpoFormat;
+typedef enum ExpoFormat { EXPO_TEXT, EXPO_OPENMETRICS, EXPO_PROTO } ExpoFormat;
 
 typedef enum ExpoEntry {
     EXPO_END = 0,
@@ -28,8 +30,17 @@ typedef enum ExpoEntry {
     EXPO_COMMENT /* any other line that begins with # */
 } ExpoEntry;
 
+typedef struct ExpoExemplar {
+    Label *labels; /* as on the page */
+    size_t n_labels;
+    double value;
+    int64_t t;
+    bool has_t;
+} ExpoExemplar;
+
 typedef struct ExpoParser {
     ExpoFormat format;
+    bool native, classic; /* protobuf: native histograms are wanted; classic buckets beside them */
     const char *at, *end, *body;
     const char *lead; /* behind the sample line before: where `text` of the next one begins */
 
@@ -45,11 +56,21 @@ typedef struct ExpoParser {
     bool has_t;
     bool typed; /* there was a TYPE line */
 
-    Problem problem; /* line, column and text after an error */
+    /* Protobuf only, where there are only samples. */
+    const Histogram *h; /* the sample is a native histogram, this or */
+    const FloatHistogram *fh;
+    int64_t st; /* start (created) timestamp; 0 = none */
+    const ExpoExemplar *exemplars;
+    size_t n_exemplars;
+    struct ExpoProto *proto;
+
+    Problem problem; /* line, column and text after an error; of protobuf only a text */
 } ExpoParser;
 
 /* The body must stay unchanged while the parser is in use. */
 void expo_init(ExpoParser *p, ExpoFormat format, Str body);
+/* Needed for EXPO_PROTO only, fine for all. */
+void expo_deinit(ExpoParser *p);
 /* An ExpoEntry, or -EBADMSG and p->problem: the rest of the page cannot be read. */
 int expo_next(ExpoParser *p);
 /*
@@ -79,13 +100,6 @@ int expo_next_expect(ExpoParser *p, const ExpoExpected *expected, bool *ret_hit)
 bool expo_series_labels(ExpoFormat format, MetricType type, Str series, Arena *a, Label **ret,
                         size_t *ret_n);
 
-typedef struct ExpoExemplar {
-    Label *labels; /* as above */
-    size_t n_labels;
-    double value;
-    int64_t t;
-    bool has_t;
-} ExpoExemplar;
 bool expo_exemplar(Str exemplar, Arena *a, ExpoExemplar *ret);
 /* Undoes \\ \n, and \" where quotes are escaped (all but HELP of the text format). */
 Str expo_unescape(Str s, bool quotes, Arena *a);

@@ -52,6 +52,13 @@ FloatHistogram *float_histogram_dup(const FloatHistogram *h) NODISCARD;
 Histogram *histogram_arena_dup(Arena *a, const Histogram *h) NODISCARD;
 FloatHistogram *float_histogram_arena_dup(Arena *a, const FloatHistogram *h) NODISCARD;
 
+/* The same observations in the wider buckets of a lower schema (both not custom); NULL when the
+ * arena refuses. */
+Histogram *histogram_reduce(Arena *a, const Histogram *h, int32_t schema) NODISCARD;
+FloatHistogram *float_histogram_reduce(Arena *a, const FloatHistogram *h, int32_t schema) NODISCARD;
+/* The highest schema whose bounds are at least this factor apart. */
+int32_t histogram_schema_for(double factor);
+
 /*
  * What cur's hint is when it follows prev in one series: RESET_GAUGE and RESET_YES as cur says
  * itself; RESET_YES when a count fell or a used bucket is gone; RESET_NO when none did;

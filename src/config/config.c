@@ -358,11 +358,6 @@ static void find_unsupported(Config *c) {
         if (s->settings.failure_log_file.n)
             SAY(&list, c, "scrape_failure_log_file of job \"%.*s\" is not written",
                 SA(s->job_name));
-        if (s->settings.native_histograms)
-            SAY(&list, c,
-                "scrape_native_histograms of job \"%.*s\": the protobuf format is not asked for "
-                "yet, so targets show classic histograms",
-                SA(s->job_name));
     }
     const AlertmanagerConfig *am = c->root.alerting.alertmanagers.v;
     for (size_t i = 0; i < c->root.alerting.alertmanagers.n; i++) {

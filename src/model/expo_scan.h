@@ -55,3 +55,7 @@ int expo_om_rest(ExpoParser *p);
 /* The next entry of each format; p->at is at the start of a line. */
 int expo_text_entry(ExpoParser *p);
 int expo_om_entry(ExpoParser *p);
+/* A sample at once. */
+int expo_proto_entry(ExpoParser *p);
+void expo_proto_begin(ExpoParser *p);
+void expo_proto_end(ExpoParser *p);

@@ -101,6 +101,8 @@ static int decode_body(ScrapeJob *job) {
 
 static ExpoFormat format_of(ScrapeProtocol p) {
     bool om = p == SCRAPE_OPENMETRICS_0_0_1 || p == SCRAPE_OPENMETRICS_1_0_0;
+    if (p == SCRAPE_PROTO)
+        return EXPO_PROTO;
     return om ? EXPO_OPENMETRICS : EXPO_TEXT;
 }
 
@@ -113,7 +115,9 @@ static int choose_format(ScrapeJob *job, ExpoFormat *ret) {
         *ret = EXPO_TEXT;
     } else if (str_eq_nocase(type, STR("application/openmetrics-text"))) {
         *ret = EXPO_OPENMETRICS;
-    } else if (fallback != SCRAPE_PROTOCOLS && fallback != SCRAPE_PROTO) {
+    } else if (str_eq_nocase(type, STR("application/vnd.google.protobuf"))) {
+        *ret = EXPO_PROTO;
+    } else if (fallback != SCRAPE_PROTOCOLS) {
         *ret = format_of(fallback);
     } else if (!type.n) {
         return FAIL(job, "non-compliant scrape target sending blank Content-Type and no "
@@ -161,6 +165,8 @@ static void count(const ScrapeJob *job, const PageCounts *c) {
                   "Error on ingesting out-of-order exemplars");
     if (c->over_sample_limit)
         metric_inc(m->sample_limit);
+    if (c->over_bucket_limit)
+        metric_inc(m->bucket_limit);
     if (c->over_label_limit)
         metric_inc(m->label_limits);
 }
@@ -230,6 +236,7 @@ void scrape_job_run(void *arg) {
         .target = job->target->spec.labels,
         .cache = &job->target->cache,
         .t = job->t,
+        .start_as_zero = job->start_as_zero,
     };
     ScrapeCache *cache = &job->target->cache;
     pthread_mutex_lock(&job->target->lock);

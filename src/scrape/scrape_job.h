@@ -12,7 +12,7 @@ typedef struct ScrapeJob {
     PoolRules *rules;
     Storage *storage;
     int64_t t, started_ns;
-    bool extra_metrics;
+    bool extra_metrics, start_as_zero;
     bool ending; /* only stale markers, of reports too */
 
     /* The answer; error is set when there is none. */

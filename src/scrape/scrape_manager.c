@@ -19,25 +19,20 @@ ScrapeManager *scrape_manager_new(const ScrapeManagerOptions *options) {
     return m;
 }
 
-/*
- * One entry a protocol with falling weight, as Prometheus sends it. The protobuf format is left out
- * because nothing here reads it.
- */
+/* One entry a protocol with falling weight, as Prometheus sends it. */
 static char *accept_header(const ScrapeConfig *c) {
     static const char *const types[SCRAPE_PROTOCOLS] = {
+        [SCRAPE_PROTO] = "application/vnd.google.protobuf;"
+                         "proto=io.prometheus.client.MetricFamily;encoding=delimited",
         [SCRAPE_TEXT_0_0_4] = "text/plain;version=0.0.4",
         [SCRAPE_TEXT_1_0_0] = "text/plain;version=1.0.0",
         [SCRAPE_OPENMETRICS_0_0_1] = "application/openmetrics-text;version=0.0.1",
         [SCRAPE_OPENMETRICS_1_0_0] = "application/openmetrics-text;version=1.0.0",
     };
     Buf b = BUF_INIT(0);
-    size_t n = 0;
-    for (size_t i = 0; i < c->n_protocols; i++)
-        n += types[c->protocols[i]] != NULL;
+    size_t n = c->n_protocols;
     for (size_t i = 0; i < c->n_protocols; i++) {
         ScrapeProtocol p = c->protocols[i];
-        if (!types[p])
-            continue;
         buf_add_cstr(&b, types[p]);
         if (p == SCRAPE_TEXT_1_0_0 || p == SCRAPE_OPENMETRICS_1_0_0)
             buf_addf(&b, ";escaping=%.*s", SA(c->settings.escaping_scheme));

@@ -26,6 +26,7 @@ typedef struct ScrapeManagerOptions {
     void (*cancel)(HttpCall *call);
     Str user_agent;     /* copied; empty = Prometheus/3.14.0, which some exporters look for */
     bool extra_metrics; /* for all jobs: feature extra-scrape-metrics */
+    bool start_as_zero; /* feature created-timestamp-zero-ingestion */
     /* Holds the configuration that jobs live in. */
     void *(*owner_ref)(void *owner);
     void (*owner_unref)(void *owner);

@@ -135,7 +135,79 @@ static int count_outcome(ScrapePage *p, int outcome, Labels l) {
     }
 }
 
+/* What the job's limits make of a histogram: fewer, wider buckets. False: too many still. */
+static bool fit_buckets(ScrapePage *p, const Histogram **h, const FloatHistogram **fh) {
+    uint64_t limit = p->config->histogram_bucket_limit;
+    int32_t max = histogram_schema_for(p->config->histogram_min_bucket_factor);
+    bool by_factor = p->config->histogram_min_bucket_factor > 0;
+    arena_reset(&p->reduced);
+    for (;;) {
+        int32_t schema = *h ? (*h)->schema : (*fh)->schema;
+        uint64_t n = *h ? (uint64_t)(*h)->n_positive + (*h)->n_negative
+                        : (uint64_t)(*fh)->n_positive + (*fh)->n_negative;
+        bool custom = schema == HISTOGRAM_SCHEMA_CUSTOM, many = limit && n > limit;
+        if (!many && (custom || !by_factor || schema <= max))
+            return true;
+        if (custom || schema <= HISTOGRAM_SCHEMA_MIN || schema > HISTOGRAM_SCHEMA_MAX)
+            return !many; /* a schema out of range is refused when it is appended */
+        int32_t lower = !many || (by_factor && schema > max) ? max : schema - 1;
+        if (*h)
+            *h = histogram_reduce(&p->reduced, *h, lower);
+        else
+            *fh = float_histogram_reduce(&p->reduced, *fh, lower);
+        if (!*h && !*fh)
+            return false;
+    }
+}
+
+static int append_histogram(ScrapePage *p, SeriesRef *ref, Labels labels, int64_t t) {
+    const Histogram *h = p->parser.h;
+    const FloatHistogram *fh = p->parser.fh;
+    Appender *a = p->appender;
+    Problem why = {0};
+    if (!a->ops->append_histogram)
+        return APPEND_UNSUPPORTED;
+    if (!(h ? histogram_validate(h, &why) : float_histogram_validate(fh, &why)))
+        return refuse(p, "%s", why.text);
+    if (!fit_buckets(p, &h, &fh)) {
+        p->counts.over_bucket_limit = true;
+        return refuse(p, "histogram bucket limit exceeded");
+    }
+    return a->ops->append_histogram(a, ref, labels, t, h, fh, p->parser.st);
+}
+
+/* The sample the parser stands at, of any kind. */
+static int append_sample(ScrapePage *p, SeriesRef *ref, Labels labels, int64_t t) {
+    const ExpoParser *x = &p->parser;
+    bool native = x->h || x->fh;
+    if (UNLIKELY(x->st && p->start_as_zero)) {
+        int r = appender_append_zero(p->appender, ref, labels, t, x->st, x->h, x->fh);
+        if (r != APPEND_OK)
+            return r;
+        labels = *ref ? LABELS_EMPTY : labels;
+    }
+    if (UNLIKELY(native))
+        return append_histogram(p, ref, labels, t);
+    return p->appender->ops->append(p->appender, ref, labels, t, x->value, x->st);
+}
+
+static void append_exemplars(ScrapePage *p, SeriesRef ref, int64_t t) {
+    for (size_t i = 0; p->appender->ops->append_exemplar && i < p->parser.n_exemplars; i++) {
+        const ExpoExemplar *e = &p->parser.exemplars[i];
+        Exemplar out = {.value = e->value, .t = e->has_t ? e->t : t, .has_t = e->has_t};
+        Str duplicate;
+        if (!labels_from_pairs(e->labels, e->n_labels, &out.labels, &duplicate))
+            continue;
+        int r = p->appender->ops->append_exemplar(p->appender, ref, &out);
+        p->counts.exemplar_out_of_order += r == APPEND_OUT_OF_ORDER || r == APPEND_TOO_OLD;
+    }
+}
+
 static void append_exemplar(ScrapePage *p, SeriesRef ref, int64_t t) {
+    if (p->parser.n_exemplars) {
+        append_exemplars(p, ref, t);
+        return;
+    }
     ExpoExemplar e;
     Exemplar out = {
         .t = t}; /* has_t stays false: the same one again is the same whenever it comes */
@@ -175,7 +247,7 @@ static int append_again(ScrapePage *p, CacheLine *l, int64_t t) {
     if (r != LINE_OK)
         return r < 0 ? r : 0;
     l->ref = 0;
-    r = p->appender->ops->append(p->appender, &l->ref, labels, t, p->parser.value, 0);
+    r = append_sample(p, &l->ref, labels, t);
     return count_outcome(p, r, labels);
 }
 
@@ -195,13 +267,13 @@ static int append_known(ScrapePage *p, CacheLine *l) {
     if ((own || p->config->settings.sample_limit) && !admit(p, t))
         return 0;
     SeriesRef ref = l->ref;
-    int r = p->appender->ops->append(p->appender, &ref, LABELS_EMPTY, t, p->parser.value, 0);
+    int r = append_sample(p, &ref, LABELS_EMPTY, t);
     if (UNLIKELY(r != APPEND_OK)) {
         r = r == APPEND_UNKNOWN_REF ? append_again(p, l, t) : count_outcome(p, r, LABELS_EMPTY);
         if (r < 0)
             return r;
     }
-    if (UNLIKELY(p->parser.exemplar.p != NULL) && l->ref)
+    if (UNLIKELY(p->parser.exemplar.p || p->parser.n_exemplars) && l->ref)
         append_exemplar(p, l->ref, t);
     return 0;
 }
@@ -214,7 +286,7 @@ static SeriesRef seen_before(const ScrapePage *p, uint64_t hash) {
 
 static int append_labels(ScrapePage *p, CacheLine *l, Labels labels, uint64_t hash, int64_t t) {
     SeriesRef ref = 0;
-    int r = p->appender->ops->append(p->appender, &ref, labels, t, p->parser.value, 0);
+    int r = append_sample(p, &ref, labels, t);
     l->ref = ref;
     bool taken = r == APPEND_OK;
     u64_map_put(&p->fresh, hash, ref);
@@ -226,7 +298,7 @@ static int append_labels(ScrapePage *p, CacheLine *l, Labels labels, uint64_t ha
         l->duplicate = true;
     else
         p->counts.series_added += taken;
-    if (p->parser.exemplar.p && ref && taken)
+    if ((p->parser.exemplar.p || p->parser.n_exemplars) && ref && taken)
         append_exemplar(p, ref, t);
     return 0;
 }
@@ -346,6 +418,8 @@ static int mark_gone(ScrapePage *p) {
 
 int scrape_page_read(ScrapePage *p, ExpoFormat format, Str body) {
     expo_init(&p->parser, format, body);
+    p->parser.native = p->config->settings.native_histograms;
+    p->parser.classic = p->config->settings.classic_histograms;
     if (p->cache->format != format)
         p->cache->invalid = true;
     p->cache->format = format;
@@ -375,6 +449,8 @@ int scrape_page_end_series(ScrapePage *p, Appender *a, int64_t t) {
 void scrape_page_deinit(ScrapePage *p) {
     scrape_edit_deinit(&p->edit);
     u64_map_deinit(&p->fresh);
+    expo_deinit(&p->parser);
     arena_deinit(&p->scratch);
+    arena_deinit(&p->reduced);
     labels_builder_deinit(&p->builder);
 }

@@ -13,7 +13,7 @@ typedef struct PageCounts {
     uint64_t added;        /* after relabelling */
     uint64_t series_added; /* seen for the first time */
     uint64_t out_of_order, duplicate, out_of_bounds, exemplar_out_of_order;
-    bool over_sample_limit, over_label_limit;
+    bool over_sample_limit, over_label_limit, over_bucket_limit;
 } PageCounts;
 
 typedef struct ScrapePage {
@@ -22,6 +22,7 @@ typedef struct ScrapePage {
     ScrapeCache *cache;
     Appender *appender;
     int64_t t; /* of samples that carry no time */
+    bool start_as_zero;
 
     PageCounts counts;
     char error[1200]; /* why the scrape failed, for people */
@@ -30,8 +31,8 @@ typedef struct ScrapePage {
     ExpoParser parser;
     ScrapeEdit edit;
     bool editing;
-    U64Map fresh; /* hash of labels -> series, of the lines not known before */
-    Arena scratch;
+    U64Map fresh;           /* hash of labels -> series, of the lines not known before */
+    Arena scratch, reduced; /* reduced: of a histogram with fewer buckets */
     LabelsBuilder builder;
     uint64_t appended;
 } ScrapePage;

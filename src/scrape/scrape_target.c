@@ -134,6 +134,7 @@ static void submit(ScrapeTarget *t, ScrapeJob *job) {
     job->rules = pool_rules_ref(t->rules);
     job->storage = t->manager->options.storage;
     job->extra_metrics = t->manager->options.extra_metrics;
+    job->start_as_zero = t->manager->options.start_as_zero;
     job->t = job->ending ? t->ended_ms : t->scrape_ms;
     job->started_ns = t->started_ns;
     t->busy = true;

@@ -70,6 +70,8 @@ static int lead_metadata(Str lead, ExpoFormat format, Arena *a,
     Metadata meta = {0};
     Str family = STR_NULL;
     int entry, r = 0;
+    /* The texts of protobuf pages are like those of OpenMetrics. */
+    format = format == EXPO_PROTO ? EXPO_OPENMETRICS : format;
     expo_init(&p, format, lead);
     while (r == 0 && (entry = expo_next(&p)) > EXPO_END) {
         if (entry == EXPO_COMMENT || entry == EXPO_SAMPLE)

@@ -31,15 +31,26 @@ static void on_busy(void *arg) {
     loop_post(w->loop, begin, w);
 }
 
+static void end(void *arg) {
+    QueryWatch *w = arg;
+    promql_engine_stop(w->engine);
+}
+
+void query_watch_end(QueryWatch *w, int64_t patience_ms) {
+    loop_timer_after(&w->end_timer, patience_ms);
+}
+
 void query_watch_start(QueryWatch *w, Loop *l, PromqlEngine *e) {
     *w = (QueryWatch){.loop = l, .engine = e};
     loop_timer_init(&w->timer, l, look, w);
+    loop_timer_init(&w->end_timer, l, end, w);
     promql_engine_on_busy(e, on_busy, w);
 }
 
 void query_watch_stop(QueryWatch *w) {
     if (w->loop) {
         loop_timer_stop(&w->timer);
+        loop_timer_stop(&w->end_timer);
     }
 }
 

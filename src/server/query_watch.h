@@ -12,10 +12,12 @@
 typedef struct QueryWatch {
     Loop *loop;
     PromqlEngine *engine;
-    LoopTimer timer;
+    LoopTimer timer, end_timer;
 } QueryWatch;
 
 void query_watch_start(QueryWatch *w, Loop *l, PromqlEngine *e);
+/* The server ends: queries that take longer than so many ms from now are cancelled. */
+void query_watch_end(QueryWatch *w, int64_t patience_ms);
 void query_watch_stop(QueryWatch *w);
 
 /* --query.max-memory-total in bytes; without it half of what this process may use. */

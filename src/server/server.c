@@ -35,6 +35,7 @@
 #define MAINTAIN_INTERVAL_MS MINUTE_MS
 #define RESERVE_BYTES (UINT64_C(64) << 20) /* of disk, for cleaning up when it is full */
 #define STOP_PATIENCE_MS (30 * SECOND_MS)
+#define QUERY_PATIENCE_MS (5 * SECOND_MS)
 
 typedef struct ReloadWaiter {
     void (*done)(void *arg, const ApiReloadResult *r);
@@ -360,6 +361,7 @@ static void http_stopped(void *arg) {
 
 static void delivery_stopped(void *arg) {
     Server *s = arg;
+    query_watch_end(&s->query_watch, QUERY_PATIENCE_MS);
     http_server_stop(s->http, STOP_PATIENCE_MS, http_stopped, s);
 }
 
@@ -546,6 +548,7 @@ static void start_parts(Server *s) {
         .cancel = http_call_cancel,
         .user_agent = STR(VERSION_USER_AGENT),
         .extra_metrics = feature_on(FEATURE_EXTRA_SCRAPE_METRICS),
+        .start_as_zero = feature_on(FEATURE_CREATED_TIMESTAMP),
         .owner_ref = config_ref_owner,
         .owner_unref = config_unref_owner,
     });

@@ -1,6 +1,7 @@
 /*
  * Chunks of the head: nanoseconds for an append, millions of samples decoded a second, bytes a
- * sample. Chunks of blocks: the same for the encoder, and the time of an hour out of a day. A
+ * sample. Chunks of blocks: the same for the encoder, and the time of an hour out of a day; columns
+ * stand alone and are packed only, linked ones have no times and are coded by their entropy. A
  * block: series and samples a second written, opened, read whole. One core.
  */
 #include <math.h>
@@ -111,7 +112,11 @@ static double free_bytes(unsigned series, unsigned i) {
 static double percent(unsigned series, unsigned i) { return floor(spread(i) * 1000) / 10; }
 static double float_sum(unsigned series, unsigned i) { return (series + i) / 7.0 + spread(i) / 3; }
 
+typedef enum Form { COLUMNS, LINKED, DIFFERENCE } Form;
+static const char *const form_names[] = {"columns", "linked", "difference"};
+
 typedef struct Owned {
+    Form form;
     Chunk chunk[COLUMN_CHUNKS];
     int64_t t[COLUMN_SAMPLES];
     double v[COLUMN_CHUNKS][COLUMN_SAMPLES];
@@ -122,7 +127,18 @@ static double encode_columns(Owned *o, bool keep) {
     double bytes = 0;
     for (unsigned c = 0; c < COLUMN_CHUNKS; c++) {
         Chunk chunk;
-        chunk_encode(e, o->t, o->v[c], COLUMN_SAMPLES, &chunk);
+        if (o->form == COLUMNS) {
+            chunk_encode(e, o->t, o->v[c], COLUMN_SAMPLES, &chunk);
+        } else {
+            const double *base = o->form == DIFFERENCE && c > 0 ? o->v[c - 1] : NULL;
+            chunk.base =
+                chunk_encode_linked(e, o->v[c], COLUMN_SAMPLES, base, &(ChunkLink){0}, &chunk)
+                    ? base
+                    : NULL;
+            chunk.times = o->t;
+            chunk.min_time = o->t[0];
+            chunk.max_time = o->t[COLUMN_SAMPLES - 1];
+        }
         bytes += chunk.size;
         if (keep) {
             chunk.data = mem_dup(chunk.data, chunk.size);
@@ -147,8 +163,9 @@ static int64_t decode_columns(const Owned *o, int64_t from, int64_t to) {
     return sum;
 }
 
-static void measure_columns(const char *name, ValueFn fn, unsigned jitter) {
+static void measure_columns(Form form, const char *name, ValueFn fn, unsigned jitter) {
     Owned *o = NEW(Owned);
+    o->form = form;
     for (unsigned i = 0; i < COLUMN_SAMPLES; i++) {
         o->t[i] = (int64_t)i * 15000 + (jitter ? (int64_t)((i * 2654435761u) >> 7) % jitter : 0);
         for (unsigned c = 0; c < COLUMN_CHUNKS; c++) {
@@ -168,9 +185,10 @@ static void measure_columns(const char *name, ValueFn fn, unsigned jitter) {
         (void)decode_columns(o, from, from + 3600000);
     }
     int64_t ranged = clock_thread_cpu_ns();
-    printf("columns %-13s jitter %2u: encode %5.1f ns, decode %5.0f M/s, an hour of it %5.0f ns, "
+    printf("%-10s %-13s jitter %2u: encode %5.1f ns, decode %5.0f M/s, an hour of it %5.0f ns, "
            "%.3f B/sample\n",
-           name, jitter, (double)(encoded - start) / n, n * 1e5 / (double)(decoded - encoded),
+           form_names[form], name, jitter, (double)(encoded - start) / n,
+           n * 1e5 / (double)(decoded - encoded),
            (double)(ranged - decoded) / (RANGE_ROUNDS / COLUMN_CHUNKS * COLUMN_CHUNKS), bytes / n);
     for (unsigned c = 0; c < COLUMN_CHUNKS; c++) {
         mem_free((void *)(uintptr_t)o->chunk[c].data);
@@ -287,15 +305,24 @@ int main(void) {
         measure("seconds", seconds, lengths[i], 0);
         measure("noise", noise, lengths[i], 0);
     }
-    measure_columns("constant", constant, 0);
-    measure_columns("request_count", request_count, 0);
-    measure_columns("request_count", request_count, 8);
-    measure_columns("cpu_seconds", cpu_seconds, 0);
-    measure_columns("latency_sum", latency_sum, 0);
-    measure_columns("free_bytes", free_bytes, 0);
-    measure_columns("percent", percent, 0);
-    measure_columns("float_sum", float_sum, 0);
-    measure_columns("noise", noise, 0);
+    measure_columns(COLUMNS, "constant", constant, 0);
+    measure_columns(COLUMNS, "request_count", request_count, 0);
+    measure_columns(COLUMNS, "request_count", request_count, 8);
+    measure_columns(COLUMNS, "cpu_seconds", cpu_seconds, 0);
+    measure_columns(COLUMNS, "latency_sum", latency_sum, 0);
+    measure_columns(COLUMNS, "free_bytes", free_bytes, 0);
+    measure_columns(COLUMNS, "percent", percent, 0);
+    measure_columns(COLUMNS, "float_sum", float_sum, 0);
+    measure_columns(COLUMNS, "noise", noise, 0);
+    measure_columns(LINKED, "constant", constant, 0);
+    measure_columns(LINKED, "request_count", request_count, 0);
+    measure_columns(LINKED, "cpu_seconds", cpu_seconds, 0);
+    measure_columns(LINKED, "latency_sum", latency_sum, 0);
+    measure_columns(LINKED, "free_bytes", free_bytes, 0);
+    measure_columns(LINKED, "percent", percent, 0);
+    measure_columns(LINKED, "float_sum", float_sum, 0);
+    measure_columns(LINKED, "noise", noise, 0);
+    measure_columns(DIFFERENCE, "request_count", request_count, 0);
     measure_block();
     return 0;
 }

@@ -130,4 +130,5 @@ def prometheus_writes_histograms_by_version_2(folder, running):
     forward(folder, running, "io.prometheus.write.v2.Request")
 
 
-run(prometheus_writes_histograms_by_version_1, prometheus_writes_histograms_by_version_2)
+if __name__ == "__main__":
+    run(prometheus_writes_histograms_by_version_1, prometheus_writes_histograms_by_version_2)

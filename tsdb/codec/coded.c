@@ -227,19 +227,22 @@ static void decode_all(const Slot *slots, Streams *s, uint8_t *symbols) {
     memcpy(s->at, at, sizeof(at));
 }
 
-static void decode_one(const Slot *slots, Streams *s, unsigned which, uint8_t *symbols) {
+static void decode_one(const Slot *slots, Streams *s, unsigned which, uint32_t n,
+                       uint8_t *symbols) {
     uint8_t *d = symbols + s->from[which];
     uint32_t x = s->state[which];
     const uint16_t *w = s->at[which];
-    for (uint32_t i = 0; i < s->count[which]; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         d[i] = step(slots, &x, &w);
     }
     s->state[which] = x;
     s->at[which] = w;
 }
 
-static bool is_ended(const Streams *s, unsigned which) {
-    return s->state[which] == CODED_STATE_MIN && s->at[which] == s->end[which];
+/* Whether a stream that was read to its end ended as it should. */
+static bool is_ended(const CodedReader *r, const Streams *s, unsigned which) {
+    bool whole = s->from[which] + s->count[which] <= r->end;
+    return !whole || (s->state[which] == CODED_STATE_MIN && s->at[which] == s->end[which]);
 }
 
 static void set_streams(const CodedReader *r, const Head *h, const uint16_t *words, Streams *s) {
@@ -253,7 +256,7 @@ static void set_streams(const CodedReader *r, const Head *h, const uint16_t *wor
     }
 }
 
-/* Decodes streams first..last. */
+/* Decodes streams first..last, the last one as far as it is needed. */
 static bool decode_streams(CodedReader *r, const Head *h, unsigned first, unsigned last) {
     Slot slots[SLOTS];
     uint16_t words[CODED_NUMBERS_MAX * 2];
@@ -270,11 +273,11 @@ static bool decode_streams(CodedReader *r, const Head *h, unsigned first, unsign
         decode_all(slots, &s, r->symbols);
     } else {
         for (unsigned i = first; i <= last; i++) {
-            decode_one(slots, &s, i, r->symbols);
+            decode_one(slots, &s, i, MIN(s.count[i], r->end - s.from[i]), r->symbols);
         }
     }
     for (unsigned i = first; i <= last; i++) {
-        if (!is_ended(&s, i)) {
+        if (!is_ended(r, &s, i)) {
             return false;
         }
     }

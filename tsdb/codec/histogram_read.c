@@ -100,8 +100,8 @@ static double take_threshold(BitReader *r) {
             good_ = length_ <= HISTOGRAM_BUCKETS_MAX && offset_ >= INT32_MIN &&                    \
                     offset_ <= INT32_MAX && (i_ == 0 || offset_ >= 0) &&                           \
                     !bit_reader_overran(&(r)->in);                                                 \
-            buckets_ += length_;                                                                   \
-            reach_ += offset_ + (int64_t)length_;                                                  \
+            buckets_ += good_ ? length_ : 0;                                                       \
+            reach_ += good_ ? offset_ + (int64_t)length_ : 0;                                      \
             vec_push(list, (BucketSpan){(int32_t)offset_, (uint32_t)length_});                     \
         }                                                                                          \
         *(ret_buckets) = (uint32_t)MIN(buckets_, (uint64_t)HISTOGRAM_BUCKETS_MAX + 1);             \

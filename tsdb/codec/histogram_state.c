@@ -8,10 +8,12 @@ static bool same_bytes(const void *a, size_t n_a, const void *b, size_t n_b, siz
 #define SAME_LIST(a, b, list, count)                                                               \
     same_bytes((a)->list, (a)->count, (b)->list, (b)->count, sizeof(*(a)->list))
 
+/* Floats by their bits: NaN is itself, and -0 is not 0. */
+#define SAME_FIELD(a, b, field) (memcmp(&(a)->field, &(b)->field, sizeof((a)->field)) == 0)
+
 #define SAME_HISTOGRAM(a, b)                                                                       \
-    ((a)->schema == (b)->schema && (a)->count == (b)->count &&                                     \
-     (a)->zero_count == (b)->zero_count && double_bits((a)->sum) == double_bits((b)->sum) &&       \
-     (a)->zero_threshold == (b)->zero_threshold &&                                                 \
+    (SAME_FIELD(a, b, schema) && SAME_FIELD(a, b, count) && SAME_FIELD(a, b, zero_count) &&        \
+     SAME_FIELD(a, b, sum) && SAME_FIELD(a, b, zero_threshold) &&                                  \
      SAME_LIST(a, b, positive_spans, n_positive_spans) &&                                          \
      SAME_LIST(a, b, negative_spans, n_negative_spans) && SAME_LIST(a, b, positive, n_positive) && \
      SAME_LIST(a, b, negative, n_negative) && SAME_LIST(a, b, custom_values, n_custom))

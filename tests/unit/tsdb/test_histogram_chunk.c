@@ -235,6 +235,19 @@ TEST (what_prometheus_would_cut_at_does_not_fit) {
     histogram_writer_free(w);
 }
 
+TEST (floats_are_the_same_by_their_bits) {
+    Made a, b;
+    simple(&a, 1, 2, 3);
+    simple(&b, 1, 2, 3);
+    a.fh.count = b.fh.count = NAN;
+    HistogramSample x = sample(&a, 1, 0, true), y = sample(&b, 2, 0, true);
+    CHECK(histogram_sample_same(&x, &y));
+    b.fh.count = a.fh.count = 0;
+    b.fh.zero_threshold = -0.0;
+    a.fh.zero_threshold = 0.0;
+    CHECK(!histogram_sample_same(&x, &y));
+}
+
 TEST (gauge_histograms_keep_their_hint_and_may_fall) {
     Made a, b;
     simple(&a, 10, 10, 10);

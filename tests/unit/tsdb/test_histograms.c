@@ -1,5 +1,7 @@
 /* Histograms in the database: appended, read, cut into blocks, merged, replayed; beside floats of
  * the same series; refused as Prometheus refuses them. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -349,4 +351,60 @@ TEST (a_commit_that_comes_late_goes_between) {
     CHECK_INT(appender_commit(first), 0);
     check_kinds(db, "hhh");
     tsdb_close(db);
+}
+
+enum { WRITERS = 3, WRITES = 300 };
+typedef struct Crowd {
+    Tsdb *db;
+    atomic_int next, ended;
+} Crowd;
+
+/* Each its own series, but one that all of them write. */
+static void *write_some(void *arg) {
+    Crowd *c = arg;
+    int number = atomic_fetch_add(&c->next, 1);
+    char own[16];
+    snprintf(own, sizeof(own), "own%d", number);
+    for (int i = 0; i < WRITES; i++) {
+        Appender *a;
+        Made m;
+        int64_t t = 1000 + i * 50; /* those behind are still in bounds */
+        int kind = i % 40 < 20 ? KIND_INTEGER : KIND_FLOAT;
+        make(&m, kind, i * STEP);
+        HistogramSample s = sample_of(&m, kind, t);
+        CHECK_INT(storage_appender(tsdb_storage(c->db), &a), 0);
+        CHECK_INT(append_one(a, own, t, s.h, s.fh), APPEND_OK);
+        (void)append_one(a, "shared", t, s.h, s.fh); /* in order or not */
+        CHECK_INT(appender_commit(a), 0);
+    }
+    atomic_fetch_add(&c->ended, 1);
+    return NULL;
+}
+
+static void count_own(void *arg, Labels l, const SampleRun *run, uint32_t i) {
+    (void)run;
+    (void)i;
+    *(uint64_t *)arg += str_starts(labels_get(l, STR("kind")), STR("own"));
+}
+
+TEST (writers_and_readers_do_not_disturb_each_other) {
+    Crowd c = {.db = open_db()};
+    pthread_t threads[WRITERS];
+    for (int i = 0; i < WRITERS; i++) {
+        CHECK_INT(pthread_create(&threads[i], NULL, write_some, &c), 0);
+    }
+    uint64_t seen = 0, before = 0;
+    while (atomic_load(&c.ended) < WRITERS) {
+        seen = 0;
+        each_sample(c.db, count_own, &seen);
+        CHECK(seen >= before);
+        before = seen;
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    seen = 0;
+    each_sample(c.db, count_own, &seen);
+    CHECK_INT(seen, WRITERS * WRITES);
+    tsdb_close(c.db);
 }
