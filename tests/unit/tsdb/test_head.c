@@ -237,7 +237,7 @@ TEST (selected_series_come_in_the_order_of_their_labels) {
             seed = seed * 1664525 + 1013904223;
             if (seed >> 30) {
                 snprintf(text[k], sizeof(text[k]), "%u", seed >> 16 & 63);
-                l[k] = (Label){str_n("abcdefghijk" + name, 1), str_of(text[k])};
+                l[k] = (Label){str_n(&"abcdefghijk"[name], 1), str_of(text[k])};
                 k++;
             }
         }
