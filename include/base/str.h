@@ -34,10 +34,11 @@ static inline int str_cmp(Str a, Str b) {
 int str_qsort_cmp(const void *a, const void *b);
 
 static inline bool str_starts(Str s, Str prefix) {
-    return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0;
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 static inline bool str_ends(Str s, Str suffix) {
-    return s.n >= suffix.n && memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0;
+    return s.n >= suffix.n &&
+           (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 static inline Str str_from(Str s, size_t at) { return (Str){s.p + at, s.n - at}; }
 static inline Str str_upto(Str s, size_t n) { return (Str){s.p, n}; }

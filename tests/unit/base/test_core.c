@@ -133,3 +133,12 @@ TEST (problem_shows_file_line_and_column) {
     char text[256];
     CHECK_CSTR(problem_format(&p, text, sizeof(text)), "a.yml:3:7: expected a list");
 }
+
+TEST(everything_begins_and_ends_with_nothing) {
+    CHECK(str_starts(STR("ab"), STR_NULL));
+    CHECK(str_ends(STR("ab"), STR_NULL));
+    CHECK(str_starts(STR_NULL, STR_NULL));
+    CHECK(str_ends(STR_NULL, STR("")));
+    CHECK(!str_starts(STR_NULL, STR("a")));
+    CHECK(!str_ends(STR_NULL, STR("a")));
+}
