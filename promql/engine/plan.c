@@ -98,6 +98,8 @@ static int resolve_shift(Planner *p, TimeShift *t) {
         t->at_ms = p->ev->end_ms;
     if (t->at != AT_NONE)
         t->at = AT_TIME;
+    /* No sample lies beyond, and ranges may be subtracted without thinking of the ends of int64. */
+    t->at_ms = MAX(TIME_MIN_MS, MIN(TIME_MAX_MS, t->at_ms));
     return resolve_duration(p, t->offset_expr, true, &t->offset_ms);
 }
 

@@ -134,7 +134,7 @@ TEST (problem_shows_file_line_and_column) {
     CHECK_CSTR(problem_format(&p, text, sizeof(text)), "a.yml:3:7: expected a list");
 }
 
-TEST(everything_begins_and_ends_with_nothing) {
+TEST (everything_begins_and_ends_with_nothing) {
     CHECK(str_starts(STR("ab"), STR_NULL));
     CHECK(str_ends(STR("ab"), STR_NULL));
     CHECK(str_starts(STR_NULL, STR_NULL));
