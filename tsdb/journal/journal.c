@@ -92,7 +92,7 @@ static int rotate(Journal *j) {
     }
     j->fd = fd;
     j->current = (Segment){h.number, JOURNAL_SEGMENT_HEADER, INT64_MIN};
-    j->must_rotate = false;
+    atomic_store(&j->must_rotate, false);
     j->told_base = h.base;
     pthread_mutex_unlock(&j->lock);
     journal_encoder_reset(&j->encoder, false);
@@ -127,7 +127,7 @@ static void tell_write_success(Journal *j) {
 /* One or more commits in one go. Their bytes depend on what was written before them, so that they
  * are made here, in the order of the file. */
 static int write_commits(Journal *j, const JournalCommit *c, uint64_t *ret_size) {
-    if (j->must_rotate || j->current.size >= j->segment_bytes) {
+    if (atomic_load(&j->must_rotate) || j->current.size >= j->segment_bytes) {
         int r = rotate(j);
         if (r < 0) {
             return r;
@@ -142,7 +142,9 @@ static int write_commits(Journal *j, const JournalCommit *c, uint64_t *ret_size)
     int r = file_pwrite(j->fd, j->out.p, j->out.n, j->current.size);
     if (r < 0) {
         /* A part of it may be there: cut it off, or give the segment up. */
-        j->must_rotate = file_truncate(j->fd, j->current.size) < 0;
+        if (file_truncate(j->fd, j->current.size) < 0) {
+            atomic_store(&j->must_rotate, true);
+        }
         journal_encoder_reset(&j->encoder, true);
     }
     *ret_size = j->out.n;
@@ -275,7 +277,9 @@ static int journal_sync(Journal *j) {
     if (r < 0) {
         sync_failed(j, r);
         pthread_mutex_lock(&j->lock);
-        j->must_rotate |= j->current.number == number;
+        if (j->current.number == number) {
+            atomic_store(&j->must_rotate, true);
+        }
         pthread_mutex_unlock(&j->lock);
         result = r;
     }

@@ -33,8 +33,9 @@ struct Journal {
     int64_t told_base; /* by the current segment's */
 
     Segment current;
-    int fd;           /* of the current segment; -1 before journal_start() */
-    bool must_rotate; /* its end is not what `current.size` says, or it cannot be synced */
+    int fd;                  /* of the current segment; -1 before journal_start() */
+    atomic_bool must_rotate; /* its end is not what `current.size` says, or it cannot be synced:
+                                the writer's and the sync thread's */
     JournalCommit *first, **last; /* waiting to be written */
     bool writing;                 /* a thread is writing for all; what follows is its */
     JournalEncoder encoder;
