@@ -21,9 +21,10 @@ ScrapeManager *scrape_manager_new(const ScrapeManagerOptions *options) {
 
 /* One entry a protocol with falling weight, as Prometheus sends it. */
 static char *accept_header(const ScrapeConfig *c) {
+    static const char proto[] = "application/vnd.google.protobuf;"
+                                "proto=io.prometheus.client.MetricFamily;encoding=delimited";
     static const char *const types[SCRAPE_PROTOCOLS] = {
-        [SCRAPE_PROTO] = "application/vnd.google.protobuf;"
-                         "proto=io.prometheus.client.MetricFamily;encoding=delimited",
+        [SCRAPE_PROTO] = proto,
         [SCRAPE_TEXT_0_0_4] = "text/plain;version=0.0.4",
         [SCRAPE_TEXT_1_0_0] = "text/plain;version=1.0.0",
         [SCRAPE_OPENMETRICS_0_0_1] = "application/openmetrics-text;version=0.0.1",
