@@ -39,8 +39,11 @@ typedef struct ProtoField {
     Str bytes;      /* of PROTO_BYTES: string, message, packed numbers */
 } ProtoField;
 
-#define PROTO_READER(str)                                                                          \
-    ((ProtoReader){(const uint8_t *)(str).p, (const uint8_t *)(str).p + (str).n})
+static inline ProtoReader proto_reader(Str s) {
+    const uint8_t *p = (const uint8_t *)s.p;
+    return (ProtoReader){p, p ? p + s.n : p}; /* a message without bytes may have no address */
+}
+#define PROTO_READER(str) proto_reader(str)
 
 /* 1 and a field, 0 at the end, -EBADMSG. Groups (long deprecated) are skipped. */
 int proto_next(ProtoReader *r, ProtoField *ret);

@@ -188,16 +188,18 @@ static bool take_native_exemplars(struct ExpoProto *s, Str message) {
     ProtoReader r = PROTO_READER(message);
     ProtoField f;
     while (proto_next(&r, &f) == 1) {
-        if (f.number == HISTOGRAM_EXEMPLAR && !expo_proto_exemplar(s, f.bytes)) {
+        if (f.number == HISTOGRAM_EXEMPLAR && proto_is_bytes(&f) &&
+            !expo_proto_exemplar(s, f.bytes)) {
             return false;
         }
     }
     r = PROTO_READER(message);
     bool classic = s->exemplars.n == 0;
     while (classic && proto_next(&r, &f) == 1) {
-        ProtoReader bucket = PROTO_READER(f.bytes);
+        bool is_bucket = f.number == HISTOGRAM_BUCKET && proto_is_bytes(&f);
+        ProtoReader bucket = PROTO_READER(is_bucket ? f.bytes : STR_NULL);
         ProtoField inner;
-        while (f.number == HISTOGRAM_BUCKET && proto_next(&bucket, &inner) == 1) {
+        while (proto_next(&bucket, &inner) == 1) {
             if (inner.number == 3 && proto_is_bytes(&inner) &&
                 !expo_proto_exemplar(s, inner.bytes)) {
                 return false;
