@@ -106,6 +106,8 @@ Str expo_unescape(Str s, bool quotes, Arena *a);
 
 /* ---- writing, format 0.0.4 */
 
+/* In quotes, with \\ before quotes, backslashes and ends of lines. */
+void expo_write_quoted(Buf *b, Str s);
 void expo_write_type(Buf *b, Str family, MetricType type);
 /* name{label="value",...} value [time]; t NULL = no time. */
 void expo_write_sample(Buf *b, Labels labels, double value, const int64_t *t);

@@ -130,19 +130,6 @@ bool expo_proto_exemplar(struct ExpoProto *s, Str message) {
 
 /* ---- texts */
 
-static void put_quoted(Buf *b, Str s) {
-    buf_add_char(b, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '\\' || c == '"' || c == '\n') {
-            buf_add_char(b, '\\');
-            c = c == '\n' ? 'n' : c;
-        }
-        buf_add_char(b, c);
-    }
-    buf_add_char(b, '"');
-}
-
 static void put_label(Buf *b, Str name, Str value) {
     if (b->n > 0) {
         buf_add_char(b, ',');
@@ -150,17 +137,17 @@ static void put_label(Buf *b, Str name, Str value) {
     if (label_name_valid_legacy(name)) {
         buf_add_str(b, name);
     } else {
-        put_quoted(b, name);
+        expo_write_quoted(b, name);
     }
     buf_add_char(b, '=');
-    put_quoted(b, value);
+    expo_write_quoted(b, value);
 }
 
 static void put_name(Buf *b, Str name) {
     if (metric_name_valid_legacy(name)) {
         buf_add_str(b, name);
     } else {
-        put_quoted(b, name);
+        expo_write_quoted(b, name);
     }
 }
 
@@ -231,7 +218,7 @@ static size_t put_text(struct ExpoProto *s, const ProtoRow *row) {
         buf_add_str(&name, s->name);
         buf_add_cstr(&name, row->suffix);
         buf_add_char(b, '{');
-        put_quoted(b, buf_str(&name));
+        expo_write_quoted(b, buf_str(&name));
     }
     if (labels) {
         buf_add_char(b, legacy ? '{' : ',');

@@ -2,7 +2,7 @@
 #include "base/numtext.h"
 #include "model/expo.h"
 
-static void write_string(Buf *b, Str s) {
+void expo_write_quoted(Buf *b, Str s) {
     buf_add_char(b, '"');
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
@@ -25,7 +25,7 @@ void expo_write_type(Buf *b, Str family, MetricType type) {
     if (metric_name_valid_legacy(family)) {
         buf_add_str(b, family);
     } else {
-        write_string(b, family);
+        expo_write_quoted(b, family);
     }
     buf_addf(b, " %s\n", texts[type] ? texts[type] : "untyped");
 }
@@ -40,7 +40,7 @@ static void write_labels(Buf *b, Labels labels) {
     } else {
         buf_add_char(b, '{');
         if (name.p) {
-            write_string(b, name);
+            expo_write_quoted(b, name);
             n++;
         }
     }
@@ -54,10 +54,10 @@ static void write_labels(Buf *b, Labels labels) {
         if (label_name_valid_legacy(labels.v[i].name)) {
             buf_add_str(b, labels.v[i].name);
         } else {
-            write_string(b, labels.v[i].name);
+            expo_write_quoted(b, labels.v[i].name);
         }
         buf_add_char(b, '=');
-        write_string(b, labels.v[i].value);
+        expo_write_quoted(b, labels.v[i].value);
     }
     if (open) {
         buf_add_char(b, '}');

@@ -218,15 +218,10 @@ static Span span_of(Tsdb *db, const Selection *sel) {
     return (Span){MAX(s.min_time, sel->min_time), MIN(s.max_time, sel->max_time)};
 }
 
-static int64_t floor_to(int64_t t, int64_t range) {
-    int64_t r = t % range;
-    return t - (r < 0 ? r + range : r);
-}
-
 static int export_blocks(Tsdb *db, const Selection *sel, int64_t range, const char *out,
                          bool readable) {
     Span span = span_of(db, sel);
-    for (int64_t t = floor_to(span.min_time, range);
+    for (int64_t t = range_start(span.min_time, range);
          span.min_time <= span.max_time && t <= span.max_time; t += range) {
         Problem p = {0};
         Progress progress = {.what = "exporting"};

@@ -159,11 +159,6 @@ static bool gather(const Page *page, TsdbBackfill *fill) {
     return fine;
 }
 
-static int64_t floor_to(int64_t t, int64_t range) {
-    int64_t r = t % range;
-    return t - (r < 0 ? r + range : r);
-}
-
 /* Long ranges for thin data, so that a year of few samples is neither thousands of passes nor of
  * blocks. */
 static int64_t range_for(const Page *page) {
@@ -178,7 +173,7 @@ static int64_t range_for(const Page *page) {
 static int fill_blocks(const Page *page, const char *dir, bool readable, bool quiet) {
     int64_t range = range_for(page);
     Progress progress = {.what = "importing"};
-    for (int64_t t = floor_to(page->min_time, range); t <= page->max_time; t += range) {
+    for (int64_t t = range_start(page->min_time, range); t <= page->max_time; t += range) {
         if (atomic_load(&interrupted)) {
             return fail("interrupted; the blocks listed above are complete");
         }

@@ -94,6 +94,11 @@ void selection_deinit(Selection *s) {
     arena_deinit(&s->arena);
 }
 
+int64_t range_start(int64_t t, int64_t range_ms) {
+    int64_t r = t % range_ms;
+    return t - (r < 0 ? r + range_ms : r);
+}
+
 /* ---- folders */
 
 static void pass_over(void *arg, const Problem *p) {}

@@ -27,6 +27,9 @@ bool take_time_ms(Args *a, const char *name, int64_t otherwise, int64_t *ret);
 /* --name=DURATION. */
 bool take_duration(Args *a, const char *name, int64_t otherwise, int64_t *ret);
 
+/* The multiple of range_ms at or before t, which blocks begin at. */
+int64_t range_start(int64_t t, int64_t range_ms);
+
 /* The database of a stopped server or a snapshot; NULL and told. */
 Tsdb *open_database(const char *dir);
 /* Problems of blocks that do not open, to standard error. */
